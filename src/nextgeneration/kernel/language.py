@@ -1,0 +1,30 @@
+"""The two languages a user reads, and texts that exist in both."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Lang = Literal["en", "fr"]
+
+LANGUAGES: tuple[Lang, ...] = ("en", "fr")
+
+
+class Texts(NamedTuple):
+    """One text in English and French.
+
+    The texts are ours and may hold ``{name}`` fields; the values put into them are data and are
+    never read as a format again.
+    """
+
+    en: str
+    fr: str
+
+    def say(self, lang: Lang, **values: object) -> str:
+        """The text in ``lang`` with its fields filled in."""
+        text = self.fr if lang == "fr" else self.en
+        return text.format(**values) if values else text
+
+
+def language_of(locale: str | None) -> Lang:
+    """The language for a POSIX locale such as ``fr_CA.UTF-8``; English when it is not French."""
+    return "fr" if (locale or "").lower().startswith("fr") else "en"

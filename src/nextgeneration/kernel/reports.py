@@ -1,0 +1,65 @@
+"""What an agent hands back for a task."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from nextgeneration.kernel.actions import Action
+from nextgeneration.kernel.findings import Finding
+
+
+class ReportStatus(StrEnum):
+    """How a task ended."""
+
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    OVER_BUDGET = "over_budget"
+
+
+class Cost(BaseModel):
+    """What a task used. Credits are integers, in micro-credits."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tool_calls: int = 0
+    model_calls: int = 0
+    seconds: float = 0.0
+    credits: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            tool_calls=self.tool_calls + other.tool_calls,
+            model_calls=self.model_calls + other.model_calls,
+            seconds=self.seconds + other.seconds,
+            credits=self.credits + other.credits,
+        )
+
+
+class Report(BaseModel):
+    """An agent's typed answer.
+
+    ``analysis`` is the report in words. ``missing`` names what could not be done and what it would
+    need. ``problems`` are errors in the shape of :meth:`NGError.problem`. ``result`` is the agent's
+    own data.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    agent: str
+    template: str = ""
+    revision: str = ""
+    role: str = ""
+    task: str = ""
+    status: ReportStatus
+    analysis: str = ""
+    result: dict[str, Any] = {}
+    findings: tuple[Finding, ...] = ()
+    actions: tuple[Action, ...] = ()
+    missing: tuple[str, ...] = ()
+    problems: tuple[dict[str, Any], ...] = ()
+    cost: Cost = Cost()

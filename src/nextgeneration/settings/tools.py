@@ -1,0 +1,32 @@
+"""Settings of the tools."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class McpServer(BaseModel):
+    """How one MCP server is started or reached. Only settings say this, never a template."""
+
+    command: list[str] = Field(default=[], description="argv that starts a stdio server")
+    url: str = Field(default="", description="address of a streamable HTTP server")
+    env: list[str] = Field(default=[], description="names of environment variables handed to the server")
+
+
+class ToolSettings(BaseSettings):
+    """What the tools may use."""
+
+    model_config = SettingsConfigDict(env_prefix="NG_TOOLS_", env_nested_delimiter="__", extra="ignore")
+
+    command_seconds: float = Field(default=120.0, gt=0, description="wall-clock limit of one shell command, in seconds")
+    command_memory_mb: int = Field(default=2048, gt=0, description="memory limit of one shell command, in MB")
+    command_output_kb: int = Field(default=256, gt=0, description="output kept of one shell command, in kB")
+    http_seconds: float = Field(default=20.0, gt=0, description="time limit of one HTTP request, in seconds")
+    http_max_kb: int = Field(default=2048, gt=0, description="largest HTTP body read, in kB")
+    search_url: str = Field(
+        default="", description="address of a SearXNG-compatible search service; empty: the built-in HTML search"
+    )
+    mcp_servers: dict[str, McpServer] = Field(
+        default={}, description="MCP servers by name, as JSON or `NG_TOOLS_MCP_SERVERS__<name>__command`"
+    )
