@@ -1,0 +1,3 @@
+"""NextGeneration: a self-hosted agent factory and orchestrator."""
+
+__version__ = "0.1.0"
