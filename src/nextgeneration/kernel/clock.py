@@ -23,9 +23,11 @@ class SystemClock:
     """The machine's own clocks."""
 
     def now(self) -> datetime:
+        """The system's wall clock."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
+        """The system's monotonic clock."""
         return time.monotonic()
 
 
@@ -36,4 +38,4 @@ def iso(moment: datetime) -> str:
 
 def from_iso(text: str) -> datetime:
     """The moment that :func:`iso` wrote."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    return datetime.fromisoformat(text).astimezone(UTC)

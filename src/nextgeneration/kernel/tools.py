@@ -65,7 +65,7 @@ class ToolContext:
     network: bool = False
     approved: bool = False
     clock: Clock = field(default_factory=SystemClock)
-    emit: Callable[[str], None] = lambda line: None
+    emit: Callable[[str], None] = lambda _line: None
 
 
 class Preview(BaseModel):
