@@ -20,9 +20,10 @@ class Texts(NamedTuple):
     fr: str
 
     def say(self, lang: Lang, **values: object) -> str:
-        """The text in ``lang`` with its fields filled in."""
+        """The text in ``lang`` with its fields filled in; a field that is a text itself is said in ``lang`` too."""
         text = self.fr if lang == "fr" else self.en
-        return text.format(**values) if values else text
+        said = {name: value.say(lang) if isinstance(value, Texts) else value for name, value in values.items()}
+        return text.format(**said) if said else text
 
 
 def language_of(locale: str | None) -> Lang:
