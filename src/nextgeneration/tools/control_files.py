@@ -107,8 +107,8 @@ SECRET_STORES = (
 
 SECRET_NAMES = (
     ".env", ".env.*", ".envrc", ".netrc", ".pgpass", ".npmrc", ".pypirc", ".git-credentials", "*.pem", "*.key", "*.p12",
-    "*.pfx", "*.jks", "*.keystore", "*.kdbx", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "credentials", "credentials.json",
-    "service-account*.json", "secrets.yml", "secrets.yaml", "secrets.json", "secrets.toml", "*.tfstate",
+    "*.pfx", "*.jks", "*.keystore", "*.kdbx", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "credentials", "*.tfstate",
+    "credentials.json", "service-account*.json", "secrets.yml", "secrets.yaml", "secrets.json", "secrets.toml",
 )  # fmt: skip
 """Names of files that normally hold secrets: reading one asks, searching leaves them out."""
 

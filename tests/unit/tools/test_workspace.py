@@ -114,10 +114,10 @@ def test_a_hard_link_within_the_workspace_is_read(workspace: Workspace) -> None:
     assert workspace.read_text("sub/twin.txt") == "inside\n"
 
 
-def test_only_regular_files_are_read(workspace: Workspace) -> None:
+def test_only_regular_files_are_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(workspace.root / "fifo")
     server = socket.socket(socket.AF_UNIX)
-    os.chdir(workspace.root)
+    monkeypatch.chdir(workspace.root)
     server.bind("socket")
     server.close()
     for path in ("fifo", "socket", "sub", "."):
@@ -189,7 +189,8 @@ def test_files_leaves_out_caches_ignored_files_and_links(workspace: Workspace, t
     (root / ".gitignore").write_text("*.log\n!keep.log\nbuild/\n/only-top.txt\n# note\n\nsub/deep/**/x?.bin\n\\!odd\n")
     for path in (
         "a.log", "keep.log", "build/out.js", "only-top.txt", "sub/only-top.txt", "sub/deep/1/2/x1.bin",
-        "sub/deep/y.bin", ".git/config", "node_modules/p/index.js", "__pycache__/a.pyc", "!odd", "sub/.gitignore", "sub/b.tmp",
+        "sub/deep/y.bin", ".git/config", "node_modules/p/index.js", "__pycache__/a.pyc", "!odd", "sub/.gitignore",
+        "sub/b.tmp",
     ):  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text("*.tmp\n")
