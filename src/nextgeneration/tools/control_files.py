@@ -42,66 +42,48 @@ class ControlFile:
     Attributes:
         name: its path; a folder stands for everything in it.
         why: what writing it would do.
-        folder: whether it is normally a folder.
         anywhere: counts at any depth, else only at the top of the workspace.
         refused: never written by a file tool; otherwise a write is ``privileged`` and always asks.
+        guarded: while it is absent, confined commands are kept from making it. Not where it could
+            only do harm in a home folder (there all are guarded) or after a push that people see.
     """
 
     name: str
     why: Texts
-    folder: bool = False
     anywhere: bool = True
     refused: bool = True
+    guarded: bool = True
 
 
 CONTROL_FILES = (
-    ControlFile(".git", _REPOSITORY, folder=True),
+    ControlFile(".git", _REPOSITORY),
     ControlFile(".gitmodules", _REPOSITORY, refused=False),
-    ControlFile(".hg", _REPOSITORY, folder=True),
-    ControlFile(".husky", _HOOKS, folder=True, refused=False),
-    ControlFile(".githooks", _HOOKS, folder=True, refused=False),
+    ControlFile(".hg", _REPOSITORY),
+    ControlFile(".husky", _HOOKS, refused=False),
+    ControlFile(".githooks", _HOOKS, refused=False),
     ControlFile(".pre-commit-config.yaml", _HOOKS, refused=False),
-    ControlFile(".nextgen", _OURS, folder=True),
-    ControlFile(".mcp.json", _AGENT),
-    ControlFile(".claude", _AGENT, folder=True),
-    ControlFile(".codex", _AGENT, folder=True),
-    ControlFile(".cursor", _AGENT, folder=True),
-    ControlFile(".gemini", _AGENT, folder=True),
-    ControlFile(".vscode", _EDITOR, folder=True),
-    ControlFile(".idea", _EDITOR, folder=True),
-    ControlFile(".zed", _EDITOR, folder=True),
-    ControlFile(".devcontainer", _EDITOR, folder=True, refused=False),
-    ControlFile(".exrc", _EDITOR),
-    ControlFile(".nvim.lua", _EDITOR),
-    ControlFile(".dir-locals.el", _EDITOR),
+    ControlFile(".nextgen", _OURS),
+    *(ControlFile(name, _AGENT) for name in (".mcp.json", ".claude", ".codex", ".cursor", ".gemini")),
+    *(ControlFile(name, _EDITOR) for name in (".vscode", ".idea", ".zed", ".exrc", ".nvim.lua", ".dir-locals.el")),
+    ControlFile(".devcontainer", _EDITOR, refused=False),
     ControlFile(".env", _ENVIRONMENT),
     ControlFile(".envrc", _ENVIRONMENT),
     ControlFile(".npmrc", _PACKAGES, refused=False),
     ControlFile(".yarnrc.yml", _PACKAGES, refused=False),
-    ControlFile(".github/workflows", _PIPELINE, folder=True, anywhere=False, refused=False),
-    ControlFile(".gitlab-ci.yml", _PIPELINE, anywhere=False, refused=False),
+    ControlFile(".github/workflows", _PIPELINE, anywhere=False, refused=False, guarded=False),
+    ControlFile(".gitlab-ci.yml", _PIPELINE, anywhere=False, refused=False, guarded=False),
+    *(ControlFile(name, _SHELL) for name in (".bashrc", ".bash_profile", ".profile", ".zshrc", ".zshenv")),
     *(
-        ControlFile(name, _SHELL)
-        for name in (
-            ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".inputrc",
-            ".zshrc", ".zshenv", ".zprofile", ".zlogin", ".gitconfig",
-        )
+        ControlFile(name, _SHELL, guarded=False)
+        for name in (".bash_login", ".bash_logout", ".bash_aliases", ".inputrc", ".zprofile", ".zlogin", ".gitconfig")
     ),
-    ControlFile(".config/fish", _SHELL, folder=True, anywhere=False),
-    ControlFile(".config/git", _REPOSITORY, folder=True, anywhere=False),
-    ControlFile(".ssh", _SHELL, folder=True, anywhere=False),
-)  # fmt: skip
+    *(ControlFile(name, _SHELL, anywhere=False, guarded=False) for name in (".config/fish", ".config/git", ".ssh")),
+)
+
 
 SECRET_STORES = (
-    ".ssh",
-    ".gnupg",
-    ".aws",
-    ".azure",
-    ".kube",
-    ".docker",
-    ".config/gcloud",
-    ".config/gh",
-    ".password-store",
+    *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store"),
+    *(".config/gcloud", ".config/gh"),
 )
 """Folders of secrets, hidden from confined commands when somebody makes a home folder the workspace."""
 

@@ -1,0 +1,365 @@
+"""Confinement by the kernel: what a command can reach is decided by namespaces, not by its text.
+
+With bubblewrap a command gets its own user, process, mount, network, IPC and host name spaces, an
+otherwise empty file system (see :mod:`~nextgeneration.tools.shell.mounts`), no capabilities and a
+cleared environment. Without it there is no confinement, and everything that asks says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from nextgeneration.kernel.clock import Clock, SystemClock
+from nextgeneration.kernel.language import Lang, Texts
+from nextgeneration.settings.environment import Environment
+from nextgeneration.tools.shell import mounts, placeholders, reaper
+from nextgeneration.tools.shell.errors import WorkspaceBusy
+
+BUBBLEWRAP = "bubblewrap"
+NONE = "none"
+
+_KEPT_SECONDS = 5.0
+"""How long an answer of the probe holds: short, so that a confinement taken away is noticed."""
+
+_PROBE_SECONDS = 10.0
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+_NO_PROGRAM = Texts("bubblewrap is not installed", "bubblewrap n'est pas installé")
+_NOT_LINUX = Texts("there is none for this system", "il n'y en a pas pour ce système")
+_REFUSED = Texts("bubblewrap does not work here ({detail})", "bubblewrap ne fonctionne pas ici ({detail})")
+_IN_FORCE = Texts(
+    "bubblewrap: system read-only, workspace writable except its control files, private home, no capabilities",
+    "bubblewrap : système en lecture seule, espace de travail modifiable sauf ses fichiers de contrôle, "
+    "dossier personnel privé, aucun privilège",
+)
+_NOTHING_IN_FORCE = Texts("no confinement", "aucun confinement")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one command may use: ``memory_mb`` and ``file_mb`` per process, twice the memory for all together."""
+
+    seconds: float = 120.0
+    memory_mb: int = 2048
+    output_kb: int = 256
+    processes: int = 512
+    file_mb: int = 2048
+    open_files: int = 4096
+    temporary_mb: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run, and where.
+
+    Attributes:
+        argv: the program and its arguments.
+        workspace: the resolved root, the only folder of the user's that is writable.
+        cwd: a folder in it.
+        scratch: the mission's private folder; the command's home is kept there from one command to the next.
+        network: whether the network is granted.
+        writable: further folders of ours, such as one for test results.
+    """
+
+    argv: Sequence[str]
+    workspace: Path
+    cwd: Path
+    scratch: Path
+    network: bool = False
+    writable: tuple[Path, ...] = ()
+
+
+@dataclass(slots=True)
+class Launch:
+    """A command made ready to start.
+
+    Attributes:
+        argv: what is really started; its standard input is a life line whose end ends everything.
+        env: its environment; None for our own.
+        cwd: where it is started.
+        descriptors: open descriptors it inherits, closed here once it runs.
+        status: reading end of a pipe on which bubblewrap reports; None without one.
+        tampered: afterwards, the control files that came into being in spite of everything.
+    """
+
+    argv: list[str]
+    env: dict[str, str] | None
+    cwd: Path
+    descriptors: list[int] = field(default_factory=list)
+    status: int | None = None
+    tampered: list[str] = field(default_factory=list)
+
+    def started(self) -> None:
+        """Close what only the started process needs."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
+class Confinement(Protocol):
+    """One way to run commands."""
+
+    @property
+    def kind(self) -> str:
+        """``bubblewrap`` or ``none``, as results and approvals say it."""
+        ...
+
+    def describe(self, lang: Lang) -> str:
+        """What is in force, and when it is nothing, why."""
+        ...
+
+    def ready(self, command: Command, limits: Limits) -> AbstractAsyncContextManager[Launch]:
+        """``command`` made ready to start; what that needed is undone at the end.
+
+        Raises:
+            WorkspaceBusy: the workspace could not be prepared.
+        """
+        ...
+
+
+class Unconfined:
+    """No confinement: a command runs as the user, its process tree still ended as a whole.
+
+    Args:
+        why: the reason there is none.
+        environment: hand on the user's real environment; else only a few variables.
+    """
+
+    kind = NONE
+
+    def __init__(self, why: str | Texts = "", *, inherit: bool = False) -> None:
+        self._why = why
+        self._inherit = inherit
+
+    def describe(self, lang: Lang) -> str:
+        """That nothing is in force, and why."""
+        why = self._why.say(lang) if isinstance(self._why, Texts) else self._why
+        return f"{_NOTHING_IN_FORCE.say(lang)}: {why}" if why else _NOTHING_IN_FORCE.say(lang)
+
+    @asynccontextmanager
+    async def ready(self, command: Command, limits: Limits) -> AsyncIterator[Launch]:
+        """The command under the reaper."""
+        home = _home(command.scratch)
+        env = None if self._inherit else _variables(Environment.current(), str(home), command.network)
+        argv = [sys.executable, "-I", reaper.__file__, str(limits.memory_mb), *command.argv]
+        yield Launch(argv, env, command.cwd)
+
+
+class Bubblewrap:
+    """Confinement by bubblewrap.
+
+    Args:
+        program: the resolved path of ``bwrap``.
+        environment: the host's, for its ``PATH`` and toolchains; its values do not reach the command.
+        by_descriptor: whether this bubblewrap can mount what an open descriptor shows.
+    """
+
+    kind = BUBBLEWRAP
+
+    def __init__(self, program: str, environment: Environment, *, by_descriptor: bool) -> None:
+        self._program = program
+        self._environment = environment
+        self._by_descriptor = by_descriptor
+
+    def describe(self, lang: Lang) -> str:
+        """What bubblewrap enforces."""
+        return _IN_FORCE.say(lang)
+
+    @asynccontextmanager
+    async def ready(self, command: Command, limits: Limits) -> AsyncIterator[Launch]:
+        """The command in a sandbox, with absent control files kept from coming into being meanwhile."""
+        root, home = command.workspace, self._environment.home
+        before = await asyncio.to_thread(mounts.controls, root, home)
+        launch: Launch | None = None
+        try:
+            with placeholders.held(str(root), before.absent) as occupied:
+                launch = self._launch(command, limits, before, occupied)
+                try:
+                    yield launch
+                finally:
+                    launch.started()
+                    if launch.status is not None:
+                        os.close(launch.status)
+        except OSError as error:
+            raise WorkspaceBusy(detail=error.strerror or str(error)) from error
+        launch.tampered = before.made_since(await asyncio.to_thread(mounts.controls, root, home))
+
+    def _launch(self, command: Command, limits: Limits, found: mounts.Controls, occupied: list[str]) -> Launch:
+        shown = mounts.WorkspaceMounts(command.workspace, found, occupied, by_descriptor=self._by_descriptor)
+        status, reports = os.pipe()
+        reports = mounts.lifted(reports)
+        home = _home(command.scratch)
+        toolchains = mounts.toolchains(self._environment)
+        argv = [
+            self._program,
+            *_NAMESPACES,
+            *(["--share-net"] if command.network else []),
+            *mounts.system_mounts(toolchains, mounts.copied_etc(command.scratch)),
+            *_private_folders(limits),
+            *("--bind", str(home), mounts.HOME),
+            *shown.args,
+            *(part for path in command.writable for part in ("--bind", str(path), str(path))),
+            *("--remount-ro", "/", "--remount-ro", "/dev"),
+            *self._settings(command, toolchains),
+            *("--json-status-fd", str(reports), "--", "/bin/sh", "-c", _INNER, "sh", str(limits.processes)),
+            *command.argv,
+        ]
+        cleaner = [sys.executable, "-I", "-S", placeholders.__file__]
+        cleaner_args = shlex.join([str(command.workspace), *found.absent])
+        outer = _OUTER.format(
+            data=limits.memory_mb * 1024,
+            file=limits.file_mb * 2048,
+            open=limits.open_files,
+            cleaner=f"{shlex.join(cleaner)} $$ {cleaner_args}",
+        )
+        env = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+        return Launch(["/bin/sh", "-c", outer, "sh", *argv], env, Path("/"), [*shown.descriptors, reports], status)
+
+    def _settings(self, command: Command, toolchains: list[Path]) -> list[str]:
+        variables = _variables(self._environment, mounts.HOME, command.network)
+        variables["PATH"] = mounts.search_path(self._environment, toolchains)
+        args = ["--clearenv"]
+        for name, value in variables.items():
+            args += ["--setenv", name, value]
+        return [*args, "--chdir", str(command.cwd)]
+
+
+_NAMESPACES = (
+    *("--unshare-user", "--unshare-all", "--disable-userns", "--hostname", "sandbox"),
+    *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+)
+
+# The life line is the shell's standard input. When it closes, the watcher kills the shell; bubblewrap
+# dies with its parent, and with it everything in its process namespace. `$$` is the shell, also in
+# the watcher. The command itself runs in the foreground: what a shell puts in the background
+# ignores interrupts.
+_OUTER = """\
+ulimit -c 0; ulimit -d {data}; ulimit -f {file}; ulimit -n {open}
+exec 9<&0 </dev/null
+{{ read -r _; kill -KILL $$; exec {cleaner}; }} <&9 9<&- >/dev/null 2>&1 &
+exec 9<&-
+"$@"
+code=$?
+kill $!
+exit $code
+"""
+
+# The number of processes is counted per user namespace, so it can only be set inside. (`-u` is
+# bash's name for it, `-p` dash's.)
+_INNER = """\
+n=$1; shift
+{ ulimit -u "$n" || ulimit -p "$n"; } 2>/dev/null
+exec "$@"
+"""
+
+
+def _private_folders(limits: Limits) -> list[str]:
+    size = str(limits.temporary_mb << 20)
+    args = ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/tmp", "/var/tmp", "/dev/shm", "/run"):  # noqa: S108 - inside the sandbox
+        args += ["--size", size, "--tmpfs", folder]
+    return args
+
+
+def _home(scratch: Path) -> Path:
+    home = scratch / "home"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return home
+
+
+def _variables(environment: Environment, home: str, network: bool) -> dict[str, str]:
+    """The environment of a command that does not get the user's own."""
+    variables = {
+        "HOME": home,
+        "PATH": environment.get("PATH", os.defpath),
+        "USER": "agent",
+        "LOGNAME": "agent",
+        "SHELL": "/bin/sh",
+        "LANG": "C.UTF-8",
+        "TERM": "dumb",
+        "NO_COLOR": "1",
+        "TMPDIR": "/tmp",  # noqa: S108 - private inside the sandbox
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "PYENV_ROOT": str(environment.home / ".pyenv"),
+        "RUSTUP_HOME": str(environment.home / ".rustup"),
+        "GOFLAGS": "-mod=mod" if network else "",
+        **environment.chosen(["TZ"]),
+    }
+    if network:
+        # A proxy's address may hold a password; such a one is not handed on.
+        proxies = environment.chosen(_PROXIES)
+        variables |= {name: value for name, value in proxies.items() if "@" not in value}
+    return {name: value for name, value in variables.items() if value}
+
+
+class Containment:
+    """Finds out, by trying, which confinement there is, and remembers what was last told to people.
+
+    Args:
+        environment: the host's.
+        clock: for how long an answer holds.
+    """
+
+    def __init__(self, environment: Environment, clock: Clock | None = None) -> None:
+        self._environment = environment
+        self._clock = clock or SystemClock()
+        self._found: Confinement | None = None
+        self._found_at = 0.0
+
+    def current(self, *, fresh: bool = False) -> Confinement:
+        """The strongest confinement that works now; asked of the system again after five seconds."""
+        now = self._clock.monotonic()
+        if self._found is None or fresh or now - self._found_at > _KEPT_SECONDS:
+            self._found = self._try()
+            self._found_at = now
+        return self._found
+
+    def _try(self) -> Confinement:
+        if sys.platform != "linux":
+            return Unconfined(_NOT_LINUX)
+        program = shutil.which("bwrap", path=":".join(self._environment.path) or os.defpath)
+        if program is None:
+            return Unconfined(_NO_PROGRAM)
+        detail = ""
+        for by_descriptor in (True, False):
+            detail = self._trial(program, by_descriptor)
+            if not detail:
+                return Bubblewrap(program, self._environment, by_descriptor=by_descriptor)
+        return Unconfined(Texts(_REFUSED.en.format(detail=detail), _REFUSED.fr.format(detail=detail)))
+
+    def _trial(self, program: str, by_descriptor: bool) -> str:
+        """Run nothing in a sandbox like the real ones; what went wrong, or nothing."""
+        usr = os.open("/usr", os.O_PATH)
+        try:
+            argv = [
+                program,
+                *_NAMESPACES,
+                *mounts.system_mounts((), None),
+                *_private_folders(Limits(temporary_mb=1)),
+                *(["--ro-bind-fd", str(usr), "/usr"] if by_descriptor else []),
+                *("--remount-ro", "/", "--", "/bin/sh", "-c", ":"),
+            ]
+            tried = subprocess.run(
+                argv,
+                capture_output=True,
+                timeout=_PROBE_SECONDS,
+                check=False,
+                pass_fds=(usr,),
+                stdin=subprocess.DEVNULL,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+        finally:
+            os.close(usr)
+        message = tried.stderr.decode("utf-8", "replace").strip()[:200]
+        return "" if tried.returncode == 0 else message or f"exit {tried.returncode}"

@@ -1,0 +1,121 @@
+"""Names kept occupied while confined commands run, so that absent control files cannot be made.
+
+A name can only be denied inside a writable folder by a mount on it, and a mount needs something to
+stand on. An empty folder is the closest thing to nothing: programs that look for a *file* of that
+name find none, git does not list it, and ``rmdir`` can never remove content. Its mode tells it
+from everybody else's folders, so that no record of it is needed, even after a power loss.
+
+Commands of several processes may share a workspace: each holds a shared lock on the workspace's
+folder while it runs, and whoever gets the lock alone afterwards removes what is left. Run as a
+program (standard library only), this module is the clean-up after our own process was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+try:
+    import fcntl
+except ImportError:  # Windows has no confinement, and so no placeholders
+    fcntl = None  # type: ignore[assignment]
+
+MODE = 0o1555
+"""Sticky, and writable for nobody: no program makes such a folder."""
+
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+@contextmanager
+def held(root: str, names: Iterable[str]) -> Iterator[list[str]]:
+    """Occupy those of ``names`` (relative to ``root``) that are absent; gives the ones occupied.
+
+    At the end they are removed, unless another command still needs them; then that one does it.
+
+    Raises:
+        OSError: the folder cannot be locked or written.
+    """
+    names = list(names)
+    lock = os.open(root, _FOLDER)
+    try:
+        _share(lock)
+        try:
+            yield [name for name in names if _occupy(lock, name)]
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            _sweep(lock, names)
+    finally:
+        os.close(lock)
+
+
+def _share(lock: int) -> None:
+    """Take the shared lock; somebody else holds it alone only while removing a few empty folders."""
+    for attempt in range(100):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if attempt == 99:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
+def _occupy(folder: int, name: str) -> bool:
+    try:
+        os.mkdir(name, MODE, dir_fd=folder)
+    except FileExistsError:
+        return is_placeholder(folder, name)
+    return True
+
+
+def is_placeholder(folder: int | None, name: str) -> bool:
+    """Whether ``name`` in the open ``folder`` is one of ours, whatever the umask made of its mode."""
+    with suppress(OSError):
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        return stat.S_ISDIR(mode) and mode & 0o1222 == stat.S_ISVTX
+    return False
+
+
+def sweep(root: str, names: Iterable[str]) -> bool:
+    """Remove the placeholders a killed process left; false when a running command still needs them."""
+    with suppress(OSError):
+        lock = os.open(root, _FOLDER)
+        try:
+            return _sweep(lock, list(names))
+        finally:
+            os.close(lock)
+    return True
+
+
+def _sweep(lock: int, names: list[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    for name in names:
+        if is_placeholder(lock, name):
+            with suppress(OSError):
+                os.rmdir(name, dir_fd=lock)
+    return True
+
+
+def _end_group(group: int) -> None:
+    """Kill what is left of the killed launcher's process group, from outside of it."""
+    with suppress(OSError):
+        os.setpgid(0, 0)
+        os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    _end_group(int(sys.argv[1]))
+    # The killed process's lock goes with the last of its descriptors, a moment after it.
+    for _ in range(20):
+        if sweep(sys.argv[2], sys.argv[3:]):
+            break
+        time.sleep(0.05)
