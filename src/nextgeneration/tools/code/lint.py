@@ -1,0 +1,199 @@
+"""What Ruff says, as findings, and its safe fixes, as one patch a file."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from nextgeneration.kernel.actions import Check, Proposal
+from nextgeneration.kernel.findings import Finding, Severity
+from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.show import shortened
+from nextgeneration.tools.code.languages import is_test
+from nextgeneration.tools.code.notes import Notes
+from nextgeneration.tools.code.ruff import Ruff, Violation
+from nextgeneration.tools.code.rules import COMPLEXITY, SELECT, confidence_of, severity_of, why
+from nextgeneration.tools.code.secrets import masked
+from nextgeneration.tools.code.sources import MAX_BYTES, Deadline
+from nextgeneration.tools.errors import ToolError
+from nextgeneration.tools.workspace import Workspace
+
+MAX_PATCHES = 50
+MAX_PATCH = 200_000
+_SHOWN = 5
+
+
+async def lint(ruff: Ruff, workspace: Workspace, paths: Sequence[str], notes: Notes, deadline: Deadline) -> None:
+    """Note what the correctness and security rules find, and propose the safe fixes.
+
+    Raises:
+        LinterFailed, LinterTooSlow: see :class:`Ruff`.
+    """
+    violations = await ruff.check(paths, SELECT, deadline.left)
+    broken = {v.path for v in violations if v.code == "invalid-syntax"}
+    # A parser that lost its way says more: only its first word about a file is worth reading.
+    first: dict[str, Violation] = {}
+    for violation in violations:
+        if violation.code == "invalid-syntax":
+            first.setdefault(violation.path, violation)
+    kept = [*first.values(), *(v for v in violations if v.code != "invalid-syntax" and v.path not in broken)]
+    lines = _Lines(workspace)
+    fixed: dict[str, list[str]] = defaultdict(list)
+    for group in _grouped(kept):
+        finding = _note(group, lines, notes)
+        if group[0].fixable:
+            fixed[group[0].path].append(finding.id)
+    if fixed and not deadline.over:
+        await _propose(ruff, fixed, notes, deadline)
+
+
+async def complexity(ruff: Ruff, workspace: Workspace, paths: Sequence[str], notes: Notes, deadline: Deadline) -> None:
+    """Note Python functions that are too complex (cyclomatic above 15) or too long (more than 50 statements).
+
+    Raises:
+        LinterFailed, LinterTooSlow: see :class:`Ruff`.
+    """
+    lines = _Lines(workspace)
+    for violation in await ruff.check(paths, COMPLEXITY, deadline.left):
+        if violation.code not in COMPLEXITY:
+            continue
+        value, limit = _measured(violation.message)
+        excerpt = lines.at(violation.path, violation.line)
+        name = _function_name(excerpt)
+        if violation.code == "C901":
+            rule, title = (
+                "code.complexity",
+                Texts("{name}: complexity {value} ({path})", "{name} : complexité {value} ({path})"),
+            )
+            why_text = Texts(
+                "Cyclomatic complexity (McCabe), measured; above {limit} a function is hard to test.",
+                "Complexité cyclomatique (McCabe), mesurée ; au-delà de {limit} une fonction est difficile à tester.",
+            )
+            severity = Severity.LOW if value >= 25 else Severity.INFO
+        else:
+            rule, title = (
+                "code.long-function",
+                Texts("{name}: {value} statements ({path})", "{name} : {value} instructions ({path})"),
+            )
+            why_text = Texts(
+                "More than {limit} statements in one function.", "Plus de {limit} instructions dans une fonction."
+            )
+            severity = Severity.LOW if value >= 120 else Severity.INFO
+        notes.add(
+            rule,
+            notes.say(title, name=name, value=value, path=violation.path),
+            message=notes.say(why_text, limit=limit),
+            severity=Severity.INFO if is_test(violation.path) else severity,
+            path=violation.path,
+            line=violation.line,
+            excerpt=excerpt,
+            cause=f"{rule}:{name}",
+            reference=f"ruff:{violation.code}",
+            data={"value": value, "limit": limit, "estimate": False},
+        )
+
+
+class _Lines:
+    """Lines of files that have findings; each file is read once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._known: dict[str, list[str]] = {}
+
+    def at(self, path: str, line: int) -> str:
+        """One line without its indentation, secrets masked; ``""`` when it cannot be had."""
+        if path not in self._known:
+            self._known[path] = []
+            with suppress(ToolError):
+                self._known[path] = self._workspace.read_text(path, MAX_BYTES).split("\n")
+        lines = self._known[path]
+        return masked(shortened(lines[line - 1].strip(), 300)) if 0 < line <= len(lines) else ""
+
+
+def _grouped(violations: Iterable[Violation]) -> list[list[Violation]]:
+    """One group a finding: a rule's violations in a file, of a serious rule those with the same message."""
+    groups: dict[tuple[object, ...], list[Violation]] = defaultdict(list)
+    for v in violations:
+        severity = severity_of(v.code, v.message, test=is_test(v.path))
+        alone = severity.rank >= Severity.HIGH.rank
+        groups[(v.path, v.code, severity, v.fixable, v.message if alone else None)].append(v)
+    return list(groups.values())
+
+
+def _note(group: list[Violation], lines: _Lines, notes: Notes) -> Finding:
+    head, count = group[0], len(group)
+    test = is_test(head.path)
+    excerpts = {v.line: lines.at(v.path, v.line) for v in group[:_SHOWN]}
+    message = masked(head.message)
+    same = all(v.message == head.message for v in group)
+    if count == 1:
+        title, cause = f"{message} ({head.code})", _cause(head, excerpts[head.line])
+    elif same:
+        title, cause = f"{count} × {message} ({head.code})", f"ruff:{head.code}:{head.message}"
+    else:
+        title, cause = f"{count} × {head.name} ({head.code}): {message}, …", f"ruff:{head.code}"
+    if count > 1:
+        cause += ":safe-fix" if head.fixable else ":no-fix"
+    reason = why(head.code)
+    return notes.add(
+        f"code.lint.{head.code}",
+        title,
+        message=notes.say(reason) if reason else "",
+        severity=severity_of(head.code, head.message, test=test),
+        confidence=confidence_of(head.code),
+        path=head.path,
+        line=head.line,
+        end_line=head.end_line if count == 1 and head.end_line > head.line else None,
+        excerpt="\n".join(f"{line}: {text}" for line, text in excerpts.items()),
+        cause=cause,
+        reference=f"ruff:{head.code}",
+        fix=notes.say(_SAFE_FIX) if head.fixable else "",
+        data={"name": head.name, "count": count, "lines": [v.line for v in group[:100]]},
+    )
+
+
+_SAFE_FIX = Texts("Ruff has a safe fix.", "Ruff a une correction sûre.")
+
+
+def _cause(violation: Violation, line: str) -> str:
+    """A name for the violation that does not move with its line."""
+    return f"ruff:{violation.code}:{violation.message}:{' '.join(line.split())}"
+
+
+async def _propose(ruff: Ruff, fixed: dict[str, list[str]], notes: Notes, deadline: Deadline) -> None:
+    diffs = await ruff.fixes(sorted(fixed), SELECT, deadline.left)
+    worst = {f.id: f.severity.rank for f in notes.findings.values()}
+    order = sorted(diffs, key=lambda path: (-max(worst.get(i, 0) for i in fixed.get(path, [""])), path))
+    for path in order[:MAX_PATCHES]:
+        ids = tuple(dict.fromkeys(fixed.get(path, ())))
+        if not ids or len(diffs[path]) > MAX_PATCH:
+            continue
+        reason = Texts("Ruff's safe fixes for {path}: {rules}", "Corrections sûres de Ruff pour {path} : {rules}")
+        counts = Counter(f.rule.rpartition(".")[2] for f in notes.findings.values() if f.id in ids)
+        notes.proposals.append(
+            Proposal(
+                tool="fs.patch",
+                args={"patch": diffs[path]},
+                reason=notes.say(reason, path=path, rules=", ".join(sorted(counts))),
+                fixes=ids,
+                verify=Check(tool="code.lint", args={"paths": [path]}, absent=ids),
+            )
+        )
+    if len(order) > MAX_PATCHES:
+        reason = Texts(
+            "patches are proposed for {n} files a run", "des correctifs sont proposés pour {n} fichiers par passage"
+        )
+        more = Texts("safe fixes of {n} more files", "corrections sûres de {n} autres fichiers")
+        notes.skip(notes.say(more, n=len(order) - MAX_PATCHES), reason, n=MAX_PATCHES)
+
+
+def _measured(message: str) -> tuple[int, int]:
+    """The value and the limit in ``(23 > 15)``."""
+    value, _, limit = message.rpartition("(")[2].rstrip(")").partition(" > ")
+    return (int(value), int(limit)) if value.isdigit() and limit.isdigit() else (0, 0)
+
+
+def _function_name(line: str) -> str:
+    words = line.removeprefix("async ").removeprefix("def ")
+    return words.partition("(")[0].strip() or "?"
