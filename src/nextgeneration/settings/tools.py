@@ -12,6 +12,9 @@ class McpServer(BaseModel):
     command: list[str] = Field(default=[], description="argv that starts a stdio server")
     url: str = Field(default="", description="address of a streamable HTTP server")
     env: list[str] = Field(default=[], description="names of environment variables handed to the server")
+    headers: dict[str, str] = Field(
+        default={}, description="HTTP headers for a url: each header's name with the environment variable that holds it"
+    )
 
 
 class ToolSettings(BaseSettings):
@@ -25,7 +28,14 @@ class ToolSettings(BaseSettings):
     http_seconds: float = Field(default=20.0, gt=0, description="time limit of one HTTP request, in seconds")
     http_max_kb: int = Field(default=2048, gt=0, description="largest HTTP body read, in kB")
     search_url: str = Field(
-        default="", description="address of a SearXNG-compatible search service; empty: the built-in HTML search"
+        default="", description="address of a SearXNG-compatible search service; empty: the search page is read"
+    )
+    search_page: str = Field(
+        default="https://html.duckduckgo.com/html/",
+        description="address of the HTML search page that is read, as well as it can be, when search_url is empty",
+    )
+    mcp_seconds: float = Field(
+        default=30.0, gt=0, description="time limit of one conversation with an MCP server, in seconds"
     )
     mcp_servers: dict[str, McpServer] = Field(
         default={}, description="MCP servers by name, as JSON or `NG_TOOLS_MCP_SERVERS__<name>__command`"

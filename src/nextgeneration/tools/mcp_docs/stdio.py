@@ -1,0 +1,158 @@
+"""An MCP server as a child process, with bounds on what it may say and on how long it may stay.
+
+The client library's own stdio transport collects a line without limit, so a server that never ends
+a line fills the memory. This one ends the server at its first line that is too long, or when it has
+said too much in all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.message import SessionMessage
+from mcp_types import jsonrpc_message_adapter
+
+LINE_LIMIT = 1 << 20
+TOTAL_LIMIT = 8 << 20
+ERROR_TAIL = 2_000
+GRACE_SECONDS = 1.0
+
+
+class Server:
+    """One running server process and why we stopped listening to it.
+
+    Attributes:
+        problem: why it was cut off; empty while all is well.
+        errors: the end of what it wrote to standard error.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.problem = ""
+        self.errors = ""
+
+    async def read(self, messages: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+        """Hand each line of standard output on as a message, until the end or a bound."""
+        total = 0
+        async with messages:
+            while True:
+                try:
+                    line = await _stream(self.process.stdout).readuntil(b"\n")
+                except asyncio.IncompleteReadError:
+                    return
+                except (asyncio.LimitOverrunError, ValueError):
+                    self.problem = f"a line of more than {LINE_LIMIT} bytes"
+                    return
+                total += len(line)
+                if total > TOTAL_LIMIT:
+                    self.problem = f"more than {TOTAL_LIMIT} bytes"
+                    return
+                try:
+                    await messages.send(_parsed(line))
+                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    return
+
+    async def write(self, messages: MemoryObjectReceiveStream[SessionMessage]) -> None:
+        """Write each message as a line to standard input."""
+        stdin = self.process.stdin
+        if stdin is None:  # pragma: no cover
+            return
+        async with messages:
+            async for item in messages:
+                line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+                try:
+                    stdin.write(line.encode() + b"\n")
+                    await stdin.drain()
+                except OSError:
+                    return
+
+    async def watch(self) -> None:
+        """Keep the end of standard error, so that a server that dies can be quoted."""
+        while chunk := await _stream(self.process.stderr).read(4_096):
+            self.errors = (self.errors + chunk.decode("utf-8", "replace"))[-ERROR_TAIL:]
+
+    async def stop(self) -> None:
+        """Close its input, give it a moment, then end its whole group."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), GRACE_SECONDS)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            else:  # pragma: no cover
+                self.process.kill()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._drained(), GRACE_SECONDS)
+
+    async def _drained(self) -> None:
+        """Read both pipes empty; only then does the event loop let go of the process."""
+        for stream in (self.process.stdout, self.process.stderr):
+            while await _stream(stream).read(65_536):
+                pass
+        await self.process.wait()
+
+
+def _stream(stream: asyncio.StreamReader | None) -> asyncio.StreamReader:
+    if stream is None:  # pragma: no cover
+        raise BrokenPipeError
+    return stream
+
+
+def _parsed(line: bytes) -> SessionMessage | Exception:
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except (ValueError, RecursionError) as error:
+        return error
+
+
+@contextlib.asynccontextmanager
+async def running(argv: Sequence[str], variables: Mapping[str, str], folder: Path) -> AsyncIterator[Server]:
+    """Start a server in a session of its own; it and its children are gone at the end.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(variables),
+        cwd=folder,
+        limit=LINE_LIMIT,
+        start_new_session=True,
+    )
+    server = Server(process)
+    try:
+        yield server
+    finally:
+        with anyio.CancelScope(shield=True):
+            await server.stop()
+
+
+Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+
+
+@contextlib.asynccontextmanager
+async def streams(server: Server) -> AsyncIterator[Streams]:
+    """The transport the client library talks to: messages from the server, messages to it."""
+    from_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    outgoing, to_server = anyio.create_memory_object_stream[SessionMessage](0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.read, from_server)
+        group.start_soon(server.write, to_server)
+        group.start_soon(server.watch)
+        try:
+            yield incoming, outgoing
+        finally:
+            group.cancel_scope.cancel()
+            incoming.close()
+            outgoing.close()

@@ -1,0 +1,48 @@
+"""An MCP server over HTTP, with a bound on what one answer may hold."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+import httpx2
+
+ANSWER_LIMIT = 4 << 20
+
+
+class BoundedTransport(httpx2.AsyncHTTPTransport):
+    """An HTTP transport whose answers end in an error at ``ANSWER_LIMIT`` bytes, and are never compressed."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request."""
+        request.headers["Accept-Encoding"] = "identity"
+        response = await super().handle_async_request(request)
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            await response.aclose()
+            raise httpx2.DecodingError("compressed without being asked to", request=request)
+        if isinstance(response.stream, httpx2.AsyncByteStream):
+            response.stream = _Bounded(response.stream)
+        return response
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A byte stream that fails when it grows too long."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        total = 0
+        async for chunk in self._stream:
+            total += len(chunk)
+            if total > ANSWER_LIMIT:
+                raise httpx2.ReadError(f"an answer of more than {ANSWER_LIMIT} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def client(seconds: float, headers: Mapping[str, str]) -> httpx2.AsyncClient:
+    """An HTTP client for one server: no proxy, and no credentials but the headers set for it."""
+    transport = BoundedTransport(trust_env=False)
+    return httpx2.AsyncClient(transport=transport, trust_env=False, timeout=seconds, headers=dict(headers))
