@@ -31,6 +31,8 @@ class NGError(Exception):
     mend: ClassVar[Texts] = Texts("Run again with --debug.", "Relancez avec --debug.")
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 1
+    control: ClassVar[bool] = False
+    """True for what concerns the whole mission (its lease is lost, it waits): no agent may handle it."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -10,7 +10,7 @@ class ToolError(NGError):
     """Base of what a tool raises when it could not work."""
 
 
-class ToolUnknown(ToolError):
+class ToolUnknown(ToolError, KeyError):
     """No tool has this name."""
 
     code = "NG-TOOL-001"

@@ -1,0 +1,278 @@
+"""The playbook runtime: a template's steps, run as they stand, with real tools.
+
+A step whose tool only reads is called through the task's door. A step whose tool changes something
+is not called: it becomes an action of the report, which a human decides about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import BaseModel
+
+from nextgeneration.agents.context import TaskContext
+from nextgeneration.agents.errors_playbook import ExpressionFailed, InputRefused, OutputRefused, TooManyIterations
+from nextgeneration.agents.runtimes.words import analysis
+from nextgeneration.kernel.actions import Action, Check, Proposal
+from nextgeneration.kernel.canonical import digest
+from nextgeneration.kernel.errors import NGError
+from nextgeneration.kernel.findings import Finding
+from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.reports import Report, ReportStatus
+from nextgeneration.kernel.risk import EffectRule
+from nextgeneration.kernel.show import clean, shortened
+from nextgeneration.kernel.tools import ToolResult
+from nextgeneration.missions.errors import EffectMismatch, LeaseLost, MissionCancelled, OverBudget, Parked
+
+if TYPE_CHECKING:
+    from nextgeneration.templates.revision import Revision, Step
+
+MAX_ITERATIONS = 10_000
+MAX_RESULT_BYTES = 16_000
+CONTROL = (Parked, LeaseLost, MissionCancelled, EffectMismatch)
+"""Exceptions that are not an agent's to handle: they end its run as it stands."""
+
+_DEFAULT_PLAYBOOK = Texts(
+    "this template has no playbook of its own: only the workspace was read",
+    "ce modèle n'a pas de playbook : seul l'espace de travail a été lu",
+)
+_NEEDS_MODEL = Texts("{capability} needs a model", "{capability} demande un modèle")
+_STEP_FAILED = Texts("{step} ({tool}): {why}", "{step} ({tool}) : {why}")
+
+
+@dataclass
+class _Run:
+    """What a playbook has gathered so far."""
+
+    steps: dict[str, Any] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    found_by: dict[str, Check] = field(default_factory=dict)
+    actions: list[Action] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    iterations: int = 0
+    worked: int = 0
+
+    def keep(self, result: ToolResult, tool: str, args: dict[str, Any]) -> None:
+        """Take over a call's findings, remembering which call found each."""
+        self.worked += 1
+        for finding in result.findings:
+            self.findings.setdefault(finding.id, finding)
+            self.found_by.setdefault(finding.id, Check(tool=tool, args=args))
+        if result.text and result.findings:
+            self.texts.append(shortened(result.text, 600))
+
+
+async def run_playbook(
+    revision: Revision, input_data: Mapping[str, Any], config: Mapping[str, Any], context: TaskContext
+) -> Report:
+    """Run every step of ``revision`` and report what was found and what is proposed.
+
+    Raises:
+        Parked: a step waits for a human; the run starts again from its first line after the decision.
+        LeaseLost, MissionCancelled, EffectMismatch: the mission is no longer this worker's to run.
+    """
+    run = _Run()
+    scope = {"input": dict(input_data), "config": dict(config), "context": dict(context), "steps": run.steps}
+    try:
+        _check_schema(revision.input_schema, scope["input"], InputRefused, revision.name)
+        stopped = await _run_steps(revision, run, scope, context)
+        status = _status(revision, run, stopped)
+    except OverBudget as error:
+        _note(run, error, context, "budget", "")
+        status = ReportStatus.OVER_BUDGET
+    except InputRefused as error:
+        _note(run, error, context, "input", "")
+        status = ReportStatus.FAILED
+    return _report(revision, run, status, context)
+
+
+async def _run_steps(revision: Revision, run: _Run, scope: dict[str, Any], context: TaskContext) -> bool:
+    """Run the steps in order; true when one stopped the playbook."""
+    for step in revision.playbook:
+        try:
+            await _run_step(step, run, scope, context)
+        except (*CONTROL, OverBudget):
+            raise
+        except NGError as error:
+            _note(run, error, context, step.id, step.tool)
+            run.steps[step.id] = {"ok": False, "value": {}, "findings": [], "proposals": [], "text": "", "items": []}
+            if step.on_error == "stop":
+                return True
+    return False
+
+
+async def _run_step(step: Step, run: _Run, scope: dict[str, Any], context: TaskContext) -> None:
+    if step.when is not None and not evaluate(step.when, scope):
+        run.steps[step.id] = {"ok": True, "skipped": True, "value": {}, "findings": [], "proposals": [], "items": []}
+        return
+    outcomes: list[dict[str, Any]] = []
+    for item in _items(step, scope):
+        run.iterations += 1
+        if run.iterations > MAX_ITERATIONS:
+            raise TooManyIterations(limit=MAX_ITERATIONS, where=step.id)
+        args = evaluate(step.with_, {**scope, "item": item})
+        if not isinstance(args, dict):
+            raise ExpressionFailed(expression=json.dumps(step.with_)[:200], detail="arguments must be an object")
+        if context.door.spec(step.tool).effect is not EffectRule.PURE:
+            _propose(step, args, item, run, context)
+            continue
+        result = await context.door.call(step.tool, args)
+        run.keep(result, step.tool, args)
+        outcomes.append(result.model_dump(mode="json") | {"findings": [_visible(f) for f in result.findings]})
+        # A long chain of recorded effects answers without suspending; let the other agents run.
+        await asyncio.sleep(0)
+    last = outcomes[-1] if outcomes else {"ok": True, "value": {}, "findings": [], "proposals": [], "text": ""}
+    run.steps[step.id] = last | {"items": outcomes if step.each is not None else []}
+
+
+def _items(step: Step, scope: dict[str, Any]) -> Iterator[Any]:
+    if step.each is None:
+        yield None
+        return
+    values = evaluate(step.each, scope)
+    if values is None:
+        return
+    if not isinstance(values, list):
+        raise ExpressionFailed(expression=json.dumps(step.each)[:200], detail="each must be a list")
+    yield from values
+
+
+def _visible(finding: Finding) -> dict[str, Any]:
+    return finding.model_dump(mode="json") | {"id": finding.id}
+
+
+def _propose(step: Step, args: dict[str, Any], item: Any, run: _Run, context: TaskContext) -> None:
+    """Turn a step that would change something into an action of the report."""
+    proposal = _as_proposal(item, step.tool, args)
+    name = digest({"task": context.task, "step": step.id, "n": len(run.actions)}).removeprefix("sha256:")[:16]
+    fixes = proposal.fixes if proposal else ()
+    checks = [proposal.verify] if proposal and proposal.verify else _checks(fixes, run)
+    run.actions.append(
+        Action(
+            id=f"act_{name}",
+            agent=context.door.agent,
+            task=context.task,
+            tool=step.tool,
+            args=args,
+            reason=proposal.reason if proposal else context.door.spec(step.tool).summary.say(context.lang),
+            fixes=fixes,
+            verify=tuple(checks),
+            group=proposal.group if proposal else "",
+            rank=proposal.rank if proposal else 0,
+        )
+    )
+
+
+def _as_proposal(item: Any, tool: str, args: dict[str, Any]) -> Proposal | None:
+    """The proposal that a step's ``each`` handed over, when it is the very call the step makes."""
+    if not isinstance(item, dict) or item.get("tool") != tool or item.get("args") != args:
+        return None
+    return Proposal.model_validate(item)
+
+
+def _checks(fixes: tuple[str, ...], run: _Run) -> list[Check]:
+    """The calls that found what is to be fixed, once each, with the ids that must be gone."""
+    gone: dict[str, tuple[Check, list[str]]] = {}
+    for finding_id in fixes:
+        check = run.found_by.get(finding_id)
+        if check is not None:
+            key = check.tool + json.dumps(check.args, sort_keys=True)
+            gone.setdefault(key, (check, []))[1].append(finding_id)
+    return [check.model_copy(update={"absent": tuple(ids)}) for check, ids in gone.values()]
+
+
+def _note(run: _Run, error: NGError, context: TaskContext, step: str, tool: str) -> None:
+    problem = getattr(error, "problem_data", None) or error.problem(context.lang)
+    run.problems.append(problem | {"step": step, "tool": tool})
+    run.missing.append(_STEP_FAILED.say(context.lang, step=step, tool=tool or "—", why=problem["message"]))
+
+
+def _status(revision: Revision, run: _Run, stopped: bool) -> ReportStatus:
+    if stopped:
+        return ReportStatus.FAILED if not run.worked else ReportStatus.PARTIAL
+    if run.problems:
+        return ReportStatus.PARTIAL if run.worked or run.actions else ReportStatus.FAILED
+    return ReportStatus.PARTIAL if revision.default_playbook else ReportStatus.DONE
+
+
+def _report(revision: Revision, run: _Run, status: ReportStatus, context: TaskContext) -> Report:
+    result = {name: _bounded(step.get("value", {})) for name, step in run.steps.items() if not step.get("skipped")}
+    if status is ReportStatus.DONE:
+        try:
+            _check_schema(revision.output_schema, result, OutputRefused, revision.name)
+        except OutputRefused as error:
+            _note(run, error, context, "output", "")
+            status = ReportStatus.PARTIAL
+    if revision.default_playbook:
+        run.missing.append(_DEFAULT_PLAYBOOK.say(context.lang))
+        run.missing.extend(_NEEDS_MODEL.say(context.lang, capability=c.id) for c in revision.capabilities)
+    findings = tuple(sorted(run.findings.values(), key=lambda f: (-f.severity.rank, -f.confidence)))
+    return Report(
+        agent=context.door.agent,
+        template=revision.name,
+        revision=revision.digest,
+        role=revision.role,
+        task=context.task,
+        status=status,
+        analysis=clean(analysis(context.door.agent, status, findings, run.texts, run.missing, context.lang)),
+        result=result,
+        findings=findings,
+        actions=tuple(run.actions),
+        missing=tuple(run.missing),
+        problems=tuple(run.problems),
+        cost=context.door.cost,
+    )
+
+
+def _bounded(value: Any) -> Any:
+    """A step's value as it stands in the report, or its size when it is large; the effect keeps it whole."""
+    size = len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value if size <= MAX_RESULT_BYTES else {"omitted_bytes": size}
+
+
+def _check_schema(schema: Mapping[str, Any], value: Any, error: type[NGError], name: str) -> None:
+    if not schema:
+        return
+    from jsonschema import Draft202012Validator  # 40 ms that most templates do not need
+
+    found = next(iter(Draft202012Validator(dict(schema)).iter_errors(value)), None)
+    if found is not None:
+        raise error(agent=name, detail=f"{found.json_path}: {shortened(found.message, 300)}")
+
+
+def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:
+    """``value`` with every ``{"$": "<JMESPath>"}`` in it replaced by what it selects; all else is literal.
+
+    Raises:
+        ExpressionFailed: the expression does not compile or its functions got the wrong types.
+    """
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        if set(value) == {"$"} and isinstance(value["$"], str):
+            return _select(value["$"], scope)
+        return {key: evaluate(part, scope) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [evaluate(part, scope) for part in value]
+    return value
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(expression: str) -> Any:
+    return jmespath.compile(expression)
+
+
+def _select(expression: str, scope: Mapping[str, Any]) -> Any:
+    try:
+        return _compiled(expression).search(scope)
+    except (JMESPathError, RecursionError) as error:
+        raise ExpressionFailed(expression=expression[:200], detail=str(error)[:300]) from None

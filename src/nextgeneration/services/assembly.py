@@ -1,0 +1,136 @@
+"""The composition root: everything is built here, once, from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nextgeneration.agents.hosting import use_host
+from nextgeneration.agents.manager import TemplateManager, shared_manager
+from nextgeneration.agents.records import AgentRecords
+from nextgeneration.events.bus import Bus
+from nextgeneration.kernel.clock import Clock, SystemClock
+from nextgeneration.missions.approvals import Approvals
+from nextgeneration.missions.boundaries import At, nowhere
+from nextgeneration.missions.service import Missions
+from nextgeneration.services.embedded import MissionHost
+from nextgeneration.services.errors import WorkspaceMissing
+from nextgeneration.settings.agents import AgentFactoryConfig
+from nextgeneration.settings.environment import Environment
+from nextgeneration.settings.missions import MissionSettings
+from nextgeneration.settings.storage import StorageSettings
+from nextgeneration.settings.tools import ToolSettings
+from nextgeneration.storage.database import Storage
+from nextgeneration.supervisor.checkpoints import CheckpointSaver
+from nextgeneration.supervisor.graph import MissionGraph
+from nextgeneration.supervisor.lead import Parts
+from nextgeneration.supervisor.planner import Planner
+from nextgeneration.supervisor.service import Supervisor
+from nextgeneration.tools.registry import ToolBox, build
+from nextgeneration.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nextgeneration.kernel.tools import Tool
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a process works with. Nothing else constructs a service."""
+
+    home: Path
+    clock: Clock
+    bus: Bus
+    storage: Storage
+    missions: Missions
+    approvals: Approvals
+    templates: TemplateManager
+    agents: AgentRecords
+    tools: ToolBox
+    supervisor: Supervisor
+    worker: Worker
+
+
+def scratch_in(home: Path, mission: str) -> Path:
+    """The private folder of one mission, made on first use (0700)."""
+    folder = home / "scratch" / mission
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+@asynccontextmanager
+async def open_services(
+    workspace: Path,
+    *,
+    storage_settings: StorageSettings | None = None,
+    mission_settings: MissionSettings | None = None,
+    tools: Iterable[Tool] | None = None,
+    templates: TemplateManager | None = None,
+    at: At = nowhere,
+) -> AsyncIterator[Services]:
+    """Open everything for work on ``workspace``; closed in order when the block ends.
+
+    Args:
+        workspace: the folder whose own templates count.
+        storage_settings: where state is kept; by default from the environment.
+        mission_settings: limits; by default from the environment.
+        tools: other tools than the built-in ones, for tests and embedding.
+        templates: another manager than the process's own.
+        at: called at every boundary of a mission, so that tests can cut there.
+
+    Raises:
+        WorkspaceMissing: it is not a folder.
+        StorageError: the database cannot be opened.
+    """
+    workspace = workspace.resolve()
+    if not workspace.is_dir():
+        raise WorkspaceMissing(path=str(workspace))
+    kept = storage_settings or StorageSettings()
+    limits = mission_settings or MissionSettings()
+    home = kept.home.expanduser().absolute()
+    clock, bus = SystemClock(), Bus()
+    manager = templates or _manager_for(workspace)
+    box = ToolBox(tools) if tools is not None else build(ToolSettings(), Environment.current())
+    with ExitStack() as stack:
+        storage = Storage.open(kept.url, busy_seconds=kept.database_busy_seconds)
+        stack.callback(storage.close)
+        missions = Missions(storage, limits, clock=clock, bus=bus, at=at)
+        parts = Parts(
+            planner=Planner(manager.library.revisions, manager.library.version),
+            revisions=manager.library.revisions,
+            hire=manager.hire,
+            tools=box,
+            scratch=lambda mission: scratch_in(home, mission),
+            clock=clock,
+            standing=limits.permissions,
+            at_once=limits.tasks_at_once,
+        )
+        supervisor = Supervisor(parts, MissionGraph(CheckpointSaver(storage)))
+        worker = Worker(missions, supervisor, at_once=limits.missions_at_once)
+        stack.enter_context(use_host(MissionHost(missions, parts, workspace)))
+        yield Services(
+            home=home,
+            clock=clock,
+            bus=bus,
+            storage=storage,
+            missions=missions,
+            approvals=missions.approvals,
+            templates=manager,
+            agents=AgentRecords(storage, clock),
+            tools=box,
+            supervisor=supervisor,
+            worker=worker,
+        )
+
+
+def _manager_for(workspace: Path) -> TemplateManager:
+    """The process's manager, looking into this workspace unless the settings name a folder."""
+    manager = shared_manager()
+    default = AgentFactoryConfig.model_fields["templates_dir"].default
+    if manager.config.templates_dir == default and workspace != Path.cwd():
+        manager.config.templates_dir = workspace / default
+    return manager

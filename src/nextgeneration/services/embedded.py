@@ -1,0 +1,107 @@
+"""Agents called outside a mission: each call is a mission of one task, with the same rules."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nextgeneration.agents.context import TaskContext
+from nextgeneration.agents.runtimes.dispatch import run as run_runtime
+from nextgeneration.kernel.clock import SystemClock
+from nextgeneration.kernel.reports import Report, ReportStatus
+from nextgeneration.kernel.show import shortened
+from nextgeneration.missions.claims import Claim
+from nextgeneration.missions.effects import Door, Policy, TaskBudget
+from nextgeneration.missions.schema import MissionOptions, MissionRequest
+from nextgeneration.missions.service import Missions
+from nextgeneration.settings.language import user_language
+from nextgeneration.supervisor.lead import Parts
+from nextgeneration.supervisor.planner import SECONDS, TOOL_CALLS
+
+if TYPE_CHECKING:
+    from nextgeneration.agents.template import TemplateAgent
+
+TASK = "t1"
+
+
+class MissionHost:
+    """Runs one agent as a mission of one task; durable when its missions are."""
+
+    def __init__(self, missions: Missions, parts: Parts, workspace: Path) -> None:
+        self._missions = missions
+        self._parts = parts
+        self._workspace = workspace
+
+    async def run(self, agent: TemplateAgent, input_data: dict[str, Any], context: Mapping[str, Any] | None) -> Report:
+        """Run ``agent`` on ``input_data``; with nobody to ask, what would ask is refused.
+
+        ``context`` may name a ``workspace``; everything else in it is data the playbook can read.
+        """
+        said = dict(context or {})
+        workspace = Path(said.pop("workspace", self._workspace)).resolve()
+        goal = shortened(str(input_data.get("goal") or input_data.get("text") or f"process {agent.name}"), 1000)
+        request = MissionRequest(
+            goal=goal, workspace=str(workspace), lang=user_language(), options=MissionOptions(attended=False)
+        )
+        mission = await self._missions.accept(request)
+        claim = await self._missions.claim(mission.id)
+        try:
+            report = await self._one_task(claim, agent, input_data, said)
+            status = {ReportStatus.DONE: "done", ReportStatus.FAILED: "failed"}.get(report.status, "partial")
+            await claim.end(status, report.model_dump(mode="json"))
+            return report
+        finally:
+            await claim.release()
+
+    async def _one_task(
+        self, claim: Claim, agent: TemplateAgent, input_data: dict[str, Any], said: Mapping[str, Any]
+    ) -> Report:
+        revision, budget = agent.revision, agent.revision.budget
+        await claim.pin(revision.name, revision.digest, revision.data)
+        door = Door(
+            claim,
+            self._parts.tools,
+            Policy(standing=self._parts.standing, network=False, auto=None, attended=False),
+            scratch=self._parts.scratch(claim.id),
+            clock=self._parts.clock,
+        )
+        calls = TOOL_CALLS if budget.tool_calls is None else budget.tool_calls
+        limits = TaskBudget(tool_calls=calls, seconds=budget.seconds or SECONDS)
+        task = door.task(TASK, agent.name, revision.permissions, limits)
+        context = TaskContext(said, door=task, task=TASK, lang=claim.mission.lang)
+        return await run_runtime(revision, input_data, agent.config, context)
+
+
+@functools.cache
+def host() -> MissionHost:
+    """The host of a process that opened no services: everything in memory, over the current folder."""
+    import tempfile
+
+    from nextgeneration.agents.manager import shared_manager
+    from nextgeneration.settings.environment import Environment
+    from nextgeneration.settings.missions import MissionSettings
+    from nextgeneration.settings.tools import ToolSettings
+    from nextgeneration.storage.database import Storage
+    from nextgeneration.supervisor.planner import Planner
+    from nextgeneration.tools.registry import build
+
+    manager, limits = shared_manager(), MissionSettings()
+    scratch = tempfile.TemporaryDirectory(prefix="nextgen-")
+
+    def folder(mission: str) -> Path:
+        path = Path(scratch.name) / mission
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    parts = Parts(
+        planner=Planner(manager.library.revisions, manager.library.version),
+        revisions=manager.library.revisions,
+        hire=manager.hire,
+        tools=build(ToolSettings(), Environment.current()),
+        scratch=folder,
+        clock=SystemClock(),
+        standing=limits.permissions,
+    )
+    return MissionHost(Missions(Storage.open("sqlite://"), limits), parts, Path.cwd())

@@ -1,0 +1,27 @@
+"""What can go wrong when the parts are put together."""
+
+from __future__ import annotations
+
+from nextgeneration.kernel.errors import NGError
+from nextgeneration.kernel.language import Texts
+
+
+class CodeUnknown(NGError, LookupError):
+    """There is no error with this code."""
+
+    code = "NG-SERVICE-001"
+    what = Texts("There is no error code {given}{near}", "Il n'y a pas de code d'erreur {given}{near}")
+    mend = Texts(
+        "The reference lists all codes: docs/reference/errors.md.",
+        "La référence liste tous les codes : docs/reference/errors.md.",
+    )
+    exit_code = 2
+
+
+class WorkspaceMissing(NGError, ValueError):
+    """The workspace is no folder that can be read."""
+
+    code = "NG-SERVICE-002"
+    what = Texts("{path} is not a folder", "{path} n'est pas un dossier")
+    mend = Texts("Give an existing folder with --workspace.", "Donnez un dossier existant avec --workspace.")
+    exit_code = 2

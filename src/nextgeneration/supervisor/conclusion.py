@@ -1,0 +1,63 @@
+"""The last phase: everything known becomes one report, and the mission ends with it."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import TYPE_CHECKING
+
+from nextgeneration.kernel.clock import iso
+from nextgeneration.kernel.reports import Cost, ReportStatus
+from nextgeneration.supervisor.outcome import ActionStatus, MissionReport
+from nextgeneration.supervisor.synthesis import answer, merged, missing_parts
+
+if TYPE_CHECKING:
+    from nextgeneration.supervisor.lead import Lead
+
+_NOTHING = {ReportStatus.FAILED, ReportStatus.SKIPPED}
+
+
+def report_of(lead: Lead, status: str) -> MissionReport:
+    """The mission's report as far as it is known now."""
+    mission = lead.claim.mission
+    tasks = lead.task_outcomes()
+    findings = merged(lead.reports, lead.fixed)
+    outcomes = tuple(lead.outcomes or lead.proposed())
+    return MissionReport(
+        mission=mission.id,
+        goal=mission.goal,
+        lang=lead.lang,
+        status=status,
+        workspace=str(mission.workspace),
+        created_at=mission.created_at,
+        ended_at=iso(lead.parts.clock.now()),
+        plan=lead.plan.note,
+        answer=answer(findings, tasks, outcomes, lead.lang, lead.plan.note),
+        findings=findings,
+        actions=outcomes,
+        tasks=tasks,
+        missing=missing_parts(tasks, {task.replaces for task in tasks if task.status not in _NOTHING}),
+        cost=functools.reduce(operator.add, (task.cost for task in tasks), Cost()),
+    )
+
+
+def final_status(lead: Lead) -> str:
+    """``done`` when every task and every approved action came through, ``failed`` when nothing did, else ``partial``.
+
+    A task that another one took over does not count, nor does an action the human refused.
+    """
+    tasks = lead.task_outcomes()
+    taken_over = {task.replaces for task in tasks if task.status not in _NOTHING}
+    counted = [task for task in tasks if task.id not in taken_over]
+    if not counted or all(task.status in _NOTHING for task in counted):
+        return "failed"
+    failed_action = any(outcome.status is ActionStatus.FAILED for outcome in lead.outcomes)
+    done = all(task.status is ReportStatus.DONE for task in counted)
+    return "done" if done and not failed_action else "partial"
+
+
+async def conclude(lead: Lead) -> None:
+    """End the mission with its report, in one transaction."""
+    report = report_of(lead, final_status(lead))
+    status = await lead.claim.end(report.status, report.model_dump(mode="json"))
+    lead.report = report.model_copy(update={"status": status.value})

@@ -1,0 +1,115 @@
+"""The phases of a mission as a LangGraph graph: plan, work, synthesise, act, report.
+
+The graph's state holds ids and counts only. It decides nothing that matters after a crash: each phase
+reads the mission's own records first, so a checkpoint is a place to go on from and not the truth.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, TypedDict
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+
+from nextgeneration.supervisor.actions import act
+from nextgeneration.supervisor.conclusion import conclude
+from nextgeneration.supervisor.lead import Lead
+
+RECURSION_LIMIT = 25
+"""Super-steps of one run; plan, work and at most a few rounds of replanning need far fewer."""
+
+
+class Phase(TypedDict, total=False):
+    """What is checkpointed: which mission, how many tasks are planned, how many actions are put."""
+
+    mission: str
+    tasks: int
+    actions: int
+
+
+async def _plan(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+    lead = runtime.context
+    await lead.make_plan()
+    return {"tasks": len(lead.plan.tasks)}
+
+
+async def _work(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+    lead = runtime.context
+    await lead.work()
+    if lead.parked:
+        interrupt({"approvals": list(lead.parked)})
+    return {"tasks": len(lead.plan.tasks)}
+
+
+async def _synthesise(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+    lead = runtime.context
+    lead.outcomes = lead.proposed()
+    pending = sum(1 for outcome in lead.outcomes if outcome.status == "pending")
+    if not pending:
+        # Nothing to decide: the report ends the mission here and saves a super-step.
+        await conclude(lead)
+    return {"actions": pending}
+
+
+async def _act(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+    lead = runtime.context
+    await act(lead)
+    if lead.parked:
+        interrupt({"approvals": list(lead.parked)})
+    return {"actions": 0}
+
+
+async def _report(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+    await conclude(runtime.context)
+    return {}
+
+
+def _after_work(_state: Phase, runtime: Runtime[Lead]) -> str:
+    return "plan" if runtime.context.should_replan() else "synthesise"
+
+
+def _after_synthesis(state: Phase) -> str:
+    return "act" if state.get("actions") else END
+
+
+@functools.cache
+def _builder() -> StateGraph[Phase, Lead, Phase, Phase]:
+    graph = StateGraph(Phase, context_schema=Lead)
+    graph.add_node("plan", _plan)
+    graph.add_node("work", _work)
+    graph.add_node("synthesise", _synthesise)
+    graph.add_node("act", _act)
+    graph.add_node("report", _report)
+    graph.add_edge(START, "plan")
+    graph.add_edge("plan", "work")
+    graph.add_conditional_edges("work", _after_work, ["plan", "synthesise"])
+    graph.add_conditional_edges("synthesise", _after_synthesis, ["act", END])
+    graph.add_edge("act", "report")
+    graph.add_edge("report", END)
+    return graph
+
+
+class MissionGraph:
+    """The compiled graph over one checkpoint saver; made once per process."""
+
+    def __init__(self, saver: BaseCheckpointSaver[Any]) -> None:
+        self._saver = saver
+        self._graph = _builder().compile(checkpointer=saver)
+
+    async def run(self, lead: Lead) -> None:
+        """Run the mission until it ends or parks; ``lead`` tells which.
+
+        A mission goes on with ``None`` when the saver knows it; its input is given only the first time.
+        """
+        mission = lead.claim.mission.id
+        config: Any = {"configurable": {"thread_id": mission}, "recursion_limit": RECURSION_LIMIT}
+        known = lead.claim.attempt > 1 and await self._saver.aget_tuple(config) is not None
+        given: Any = None if known else {"mission": mission}
+        await self._graph.ainvoke(given, config, context=lead, durability="sync")
+        if known and not lead.parked and lead.report is None:
+            # The checkpoint says "finished", the mission's own record does not: the record decides.
+            await self._saver.adelete_thread(mission)
+            await self._graph.ainvoke({"mission": mission}, config, context=lead, durability="sync")

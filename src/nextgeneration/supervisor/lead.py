@@ -1,0 +1,286 @@
+"""Leading one claimed mission: plan, work, conclude, act, report.
+
+The phases are methods; ``graph`` strings them together. Each may be run again from its first line after
+a crash or a decision: what was done is read back from the mission's own records, never from the graph.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from nextgeneration.agents.context import TaskContext
+from nextgeneration.kernel.clock import Clock
+from nextgeneration.kernel.errors import NGError, as_problem
+from nextgeneration.kernel.reports import Report, ReportStatus
+from nextgeneration.kernel.risk import RiskLabel
+from nextgeneration.kernel.tools import Tool
+from nextgeneration.missions.claims import Claim
+from nextgeneration.missions.effects import Door, Policy, TaskBudget
+from nextgeneration.missions.errors import Parked
+from nextgeneration.missions.schema import TaskRecord
+from nextgeneration.supervisor.actions import chosen
+from nextgeneration.supervisor.errors import DependencyFailed, RubbishReport, TaskHung
+from nextgeneration.supervisor.outcome import ActionOutcome, MissionReport, TaskOutcome
+from nextgeneration.supervisor.planner import Plan, PlannedTask, Planner, validated
+from nextgeneration.supervisor.schedule import run_all
+from nextgeneration.templates.revision import Revision
+
+log = logging.getLogger(__name__)
+
+GRACE = 5.0
+"""Seconds a task gets beyond its budget to hand in what it has before it is ended."""
+
+
+class Worker(Protocol):
+    """What the lead needs of an agent."""
+
+    async def process(self, input_data: Any, context: Any = None) -> dict[str, Any]:
+        """Work on one task."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every mission of a process shares."""
+
+    planner: Planner
+    revisions: Callable[[], Mapping[str, Revision]]
+    hire: Callable[[Revision, str], Worker]
+    tools: Mapping[str, Tool]
+    scratch: Callable[[str], Any]
+    clock: Clock
+    standing: tuple[str, ...] = ()
+    at_once: int = 8
+    replans: int = 2
+    actions: int = 3
+
+
+@dataclass
+class Lead:
+    """One mission under way in this process."""
+
+    claim: Claim
+    parts: Parts
+    plan: Plan = field(default_factory=lambda: Plan(goal=""))
+    reports: dict[str, Report] = field(default_factory=dict)
+    parked: tuple[str, ...] = ()
+    outcomes: list[ActionOutcome] = field(default_factory=list)
+    fixed: set[str] = field(default_factory=set)
+    report: MissionReport | None = None
+
+    def __post_init__(self) -> None:
+        mission = self.claim.mission
+        self.lang = mission.lang
+        options = mission.options
+        self.door = Door(
+            self.claim,
+            self.parts.tools,
+            Policy(
+                standing=self.parts.standing,
+                network=options.network,
+                auto=RiskLabel.WRITE if options.yes else None,
+            ),
+            scratch=self.parts.scratch(mission.id),
+            clock=self.parts.clock,
+        )
+        self.revisions = {name: Revision.from_data(data) for name, data in self.claim.pinned().items()}
+        saved = self.claim.plan()
+        if saved is not None:
+            self.plan = Plan.model_validate(saved)
+        self.reports = {task.id: task.report for task in self.claim.tasks() if task.report is not None}
+
+    async def make_plan(self) -> None:
+        """Plan the mission, or add replacements for tasks that failed; a plan that stands is kept."""
+        if not self.plan.goal:
+            mission = self.claim.mission
+            plan = self.parts.planner.plan(mission.goal, self.lang, mission.options.agents or ())
+            await self._adopt(plan, "mission.planned")
+            return
+        replacements = self._replacements()
+        if replacements:
+            tasks = (*self.plan.tasks, *replacements)
+            note = "\n".join((self.plan.note, *(task.why for task in replacements)))
+            await self._adopt(Plan(goal=self.plan.goal, tasks=tasks, note=note), "mission.replanned")
+
+    async def _adopt(self, plan: Plan, event: str) -> None:
+        live = self.parts.revisions()
+        known = {**live, **self.revisions}
+        budget = self.claim.mission.budget
+        plan = validated(plan, known, budget.tool_calls, budget.seconds)
+        fresh = {task.template: known[task.template] for task in plan.tasks if task.template not in self.revisions}
+        self.revisions.update(fresh)
+        had = {task.id for task in self.plan.tasks}
+        await self.claim.save_plan(
+            plan.model_dump(mode="json"),
+            tasks=[self._record(task) for task in plan.tasks if task.id not in had],
+            pins=fresh,
+            event=event,
+        )
+        self.plan = plan
+
+    def _record(self, task: PlannedTask) -> TaskRecord:
+        return TaskRecord(
+            id=task.id,
+            agent=self.agent_name(task),
+            template=task.template,
+            revision=self.revisions[task.template].digest,
+            goal=task.goal,
+            input=task.input,
+            depends=task.depends,
+            why=task.why,
+        )
+
+    def agent_name(self, task: PlannedTask) -> str:
+        """The agent's name in this mission: its template's, numbered when the template works twice."""
+        twins = [other.id for other in self.plan.tasks if other.template == task.template]
+        return task.template if len(twins) < 2 or twins[0] == task.id else f"{task.template}_{task.id}"
+
+    async def work(self) -> None:
+        """Run every task that has not ended; afterwards ``parked`` names the approvals tasks wait for."""
+        waiting: list[str] = []
+
+        async def run(task: PlannedTask) -> Report | None:
+            try:
+                report = await self._task(task)
+            except Parked as parked:
+                waiting.extend(parked.approvals)
+                return None
+            await self.claim.end_task(task.id, report)
+            return report
+
+        self.reports = await run_all(self.plan.tasks, self.reports, run, self.parts.at_once)
+        self.parked = tuple(dict.fromkeys(waiting))
+
+    async def _task(self, task: PlannedTask) -> Report:
+        """One task to its report. Only what concerns the whole mission is raised."""
+        failed = [need for need in task.depends if self.reports_failed(need)]
+        if task.depends and len(failed) == len(task.depends):
+            error = DependencyFailed(task=task.id, needed=", ".join(failed))
+            return self._no_report(task, ReportStatus.SKIPPED, error)
+        revision = self.revisions[task.template]
+        budget = TaskBudget(tool_calls=task.tool_calls, seconds=task.seconds)
+        name = self.agent_name(task)
+        door = self.door.task(task.id, name, revision.permissions, budget)
+        context = TaskContext(self._told(task), door=door, task=task.id, lang=self.lang)
+        await self.claim.event("task.started", {"agent": name, "template": task.template}, task=task.id)
+        try:
+            async with asyncio.timeout(task.seconds + GRACE):
+                answer = await self.parts.hire(revision, name).process(dict(task.input), context)
+            return _as_report(answer, name)
+        except TimeoutError:
+            return self._no_report(task, ReportStatus.FAILED, TaskHung(agent=name, seconds=task.seconds))
+        except NGError as error:
+            if error.control:
+                raise
+            return self._no_report(task, ReportStatus.FAILED, error)
+        except Exception as error:
+            log.exception("agent %s failed in %s", name, self.claim.mission.id)
+            return self._no_report(task, ReportStatus.FAILED, error)
+
+    def reports_failed(self, task_id: str) -> bool:
+        """Whether a task ended without anything to build on."""
+        report = self.reports.get(task_id)
+        return report is not None and report.status in {ReportStatus.FAILED, ReportStatus.SKIPPED}
+
+    def _told(self, task: PlannedTask) -> dict[str, Any]:
+        """What the agent may read: the mission and what the tasks before it found."""
+        before = {
+            need: {
+                "agent": report.agent,
+                "status": report.status.value,
+                "analysis": report.analysis,
+                "findings": [f.model_dump(mode="json") | {"id": f.id} for f in report.findings[:100]],
+            }
+            for need in task.depends
+            if (report := self.reports.get(need)) is not None
+        }
+        return {"mission": self.claim.mission.id, "goal": task.goal, "task": task.id, "reports": before}
+
+    def _no_report(self, task: PlannedTask, status: ReportStatus, error: Exception) -> Report:
+        problem = as_problem(error, self.lang)
+        revision = self.revisions[task.template]
+        return Report(
+            agent=self.agent_name(task),
+            template=task.template,
+            revision=revision.digest,
+            role=revision.role,
+            task=task.id,
+            status=status,
+            analysis=problem["message"],
+            missing=(problem["message"],),
+            problems=(problem,),
+        )
+
+    def _replacements(self) -> list[PlannedTask]:
+        """Tasks for other agents, for each failed task that none has taken over yet."""
+        replaced = {task.replaces for task in self.plan.tasks}
+        rounds = sum(1 for task in self.plan.tasks if task.replaces)
+        used = [task.template for task in self.plan.tasks]
+        found: list[PlannedTask] = []
+        for task in self.plan.tasks:
+            report = self.reports.get(task.id)
+            if report is None or report.status is not ReportStatus.FAILED or task.id in replaced:
+                continue
+            if rounds + len(found) >= self.parts.replans:
+                break
+            number = len(self.plan.tasks) + len(found) + 1
+            other = self.parts.planner.instead(task, used, number, self.lang)
+            if other is not None:
+                used.append(other.template)
+                found.append(other)
+        return found
+
+    def should_replan(self) -> bool:
+        """Whether a failed task could be taken over by another agent, within the bound."""
+        return not self.parked and bool(self._replacements())
+
+    def proposed(self) -> list[ActionOutcome]:
+        """The actions of all reports, best first; those beyond the mission's limit stay only offered."""
+        limit = self.claim.mission.options.actions
+        return chosen(self.reports, self.parts.actions if limit is None else limit)
+
+    def task_outcomes(self) -> tuple[TaskOutcome, ...]:
+        """Each planned task's line in the mission's report."""
+        return tuple(self._outcome(task) for task in self.plan.tasks)
+
+    def _outcome(self, task: PlannedTask) -> TaskOutcome:
+        report = self.reports.get(task.id) or Report(
+            agent=self.agent_name(task), task=task.id, status=ReportStatus.SKIPPED
+        )
+        return TaskOutcome(
+            id=task.id,
+            agent=report.agent,
+            template=task.template,
+            revision=self.revisions[task.template].digest,
+            status=report.status,
+            why=task.why,
+            analysis=report.analysis,
+            missing=report.missing,
+            problems=report.problems,
+            replaces=task.replaces,
+            cost=report.cost,
+        )
+
+
+def _as_report(answer: object, agent: str) -> Report:
+    """The typed report in what ``process`` returned.
+
+    Raises:
+        RubbishReport: it is no mapping, or its fields do not fit.
+    """
+    if isinstance(answer, Report):
+        return answer
+    if not isinstance(answer, Mapping):
+        raise RubbishReport(agent=agent, detail=f"{type(answer).__name__} instead of a mapping")
+    fields = {key: answer[key] for key in Report.model_fields if key in answer}
+    try:
+        return Report.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RubbishReport(agent=agent, detail=f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -1,0 +1,208 @@
+"""The plan without a model: which agents work on a goal, on what, in which order, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from nextgeneration.kernel.language import Lang, Texts
+from nextgeneration.kernel.show import shortened
+from nextgeneration.supervisor.errors import PlanRefused
+from nextgeneration.supervisor.lexicon import clauses
+from nextgeneration.supervisor.matching import Index, Match
+
+if TYPE_CHECKING:
+    from nextgeneration.templates.revision import Revision
+
+ENOUGH = 2.0
+"""Points a template needs to be sent out: less than one keyword says too little."""
+
+NEAR = 0.4
+"""Share of the best score that others must reach to join the team."""
+
+MAX_TEAM = 6
+
+TOOL_CALLS, SECONDS = 100, 300.0
+"""What a task may use when its template does not say."""
+
+MAX_DEPTH = 10
+
+_CHOSEN = Texts("{agent}: {why} ({score:.1f} points)", "{agent} : {why} ({score:.1f} points)")
+_NAMED = Texts("{agent}: named by the user", "{agent} : nommé par l'utilisateur")
+_INSTEAD = Texts("{agent}: takes over from {failed}; {why}", "{agent} : reprend la tâche de {failed} ; {why}")
+_NOBODY = Texts("No agent here can serve this goal: “{goal}”.", "Aucun agent ici ne peut servir ce but : « {goal} ».")
+_CLOSEST = Texts(
+    "The closest were {names}, with too little in common.", "Les plus proches : {names}, avec trop peu en commun."
+)
+_NEEDED = Texts(
+    "It would need a template whose keywords, examples or capabilities name it "
+    "(`nextgen templates new NAME`), or a model that can plan from it.",
+    "Il faudrait un modèle d'agent dont les mots-clés, exemples ou capacités le nomment "
+    "(`nextgen templates new NOM`), ou un modèle de langage qui sache le planifier.",
+)
+_PATH = re.compile(r"(?<![\w/.-])(?:[\w-]+/)*[\w-]+\.[A-Za-z][\w.]*|(?<![\w/.-])(?:[\w-]+/)+[\w-]*")
+
+
+class PlannedTask(BaseModel):
+    """One task of a plan. ``depends`` are ids of tasks that must have ended first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    template: str
+    goal: str
+    why: str
+    input: dict[str, Any] = {}
+    depends: tuple[str, ...] = ()
+    replaces: str = ""
+    tool_calls: int = 100
+    seconds: float = 300.0
+
+
+class Plan(BaseModel):
+    """The tasks for a goal; ``note`` says in words what the plan rests on, or why there is none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    goal: str
+    tasks: tuple[PlannedTask, ...] = ()
+    note: str = ""
+
+
+class Planner:
+    """Plans from the templates that are there now.
+
+    Args:
+        revisions: gives the live revisions; asked again whenever ``version`` answers something new.
+        version: a value that changes when the templates changed.
+    """
+
+    def __init__(self, revisions: Callable[[], Mapping[str, Revision]], version: Callable[[], object]) -> None:
+        self._revisions = revisions
+        self._version = version
+        self._seen: object = None
+        self._index = Index(())
+
+    def match(self, goal: str) -> list[Match]:
+        """Every template that has something in common with ``goal``, best first."""
+        version = self._version()
+        if version != self._seen:
+            self._index = Index(self._revisions().values())
+            self._seen = version
+        return self._index.match(goal)
+
+    def plan(self, goal: str, lang: Lang, agents: Sequence[str] = ()) -> Plan:
+        """The plan for ``goal``; without tasks, and with an honest note, when nobody can serve it.
+
+        Steps that the goal names one after the other (``…, then …``) depend on each other; the agents
+        of one step run in parallel. ``agents`` overrides the choice.
+        """
+        if agents:
+            tasks = [self._task(f"t{n}", name, goal, _NAMED.say(lang, agent=name)) for n, name in enumerate(agents, 1)]
+            return Plan(goal=goal, tasks=tuple(tasks), note="\n".join(task.why for task in tasks))
+        tasks, before = [], ()
+        for clause in clauses(goal):
+            team = self._team(clause) or (self._team(goal) if not tasks else [])
+            stage = [
+                self._task(f"t{len(tasks) + n}", m.template, clause, _said(m, lang), depends=before)
+                for n, m in enumerate(team, 1)
+            ]
+            tasks += stage
+            before = tuple(task.id for task in stage) or before
+        if not tasks:
+            return Plan(goal=goal, note=self._refusal(goal, lang))
+        return Plan(goal=goal, tasks=tuple(tasks), note="\n".join(task.why for task in tasks))
+
+    def instead(self, failed: PlannedTask, used: Sequence[str], number: int, lang: Lang) -> PlannedTask | None:
+        """A task for another agent that could do what ``failed`` did not, if there is one.
+
+        Another agent could do it when it shares a capability or the route with the one that failed and
+        fits the goal well enough by itself.
+        """
+        revisions = self._revisions()
+        mine = revisions.get(failed.template)
+        if mine is None:
+            return None
+        able = {c.id for c in mine.capabilities}
+        for match in self.match(failed.goal):
+            other = revisions.get(match.template)
+            if match.score < ENOUGH or other is None or match.template in used:
+                continue
+            if able & {c.id for c in other.capabilities} or other.route.route == mine.route.route:
+                why = _INSTEAD.say(lang, agent=match.template, failed=failed.template, why=match.why(lang))
+                return self._task(f"t{number}", match.template, failed.goal, why, failed.depends, failed.id)
+        return None
+
+    def _team(self, goal: str) -> list[Match]:
+        matches = [m for m in self.match(goal) if m.score >= ENOUGH]
+        return [m for m in matches if m.score >= NEAR * matches[0].score][:MAX_TEAM]
+
+    def _task(
+        self, task_id: str, template: str, goal: str, why: str, depends: tuple[str, ...] = (), replaces: str = ""
+    ) -> PlannedTask:
+        revision = self._revisions().get(template)
+        if revision is None:
+            raise PlanRefused(detail=f"template {template} is not known")
+        return PlannedTask(
+            id=task_id,
+            template=template,
+            goal=goal,
+            why=why,
+            input={"goal": goal, "text": goal, "paths": _PATH.findall(goal)},
+            depends=depends,
+            replaces=replaces,
+            tool_calls=TOOL_CALLS if revision.budget.tool_calls is None else revision.budget.tool_calls,
+            seconds=revision.budget.seconds or SECONDS,
+        )
+
+    def _refusal(self, goal: str, lang: Lang) -> str:
+        closest = [m.template for m in self.match(goal)[:3]]
+        lines = [_NOBODY.say(lang, goal=shortened(goal, 200))]
+        if closest:
+            lines.append(_CLOSEST.say(lang, names=", ".join(closest)))
+        return " ".join([*lines, _NEEDED.say(lang)])
+
+
+def _said(match: Match, lang: Lang) -> str:
+    return _CHOSEN.say(lang, agent=match.template, why=match.why(lang), score=match.score)
+
+
+def validated(plan: Plan, known: Mapping[str, object], tool_calls: int, seconds: float) -> Plan:
+    """``plan`` with its tasks' budgets cut to their share of the mission's.
+
+    Raises:
+        PlanRefused: unknown template or dependency, double id, a cycle, or too deep a chain.
+    """
+    ids = [task.id for task in plan.tasks]
+    if len(set(ids)) != len(ids):
+        raise PlanRefused(detail="two tasks have one id")
+    for task in plan.tasks:
+        if task.template not in known:
+            raise PlanRefused(detail=f"template {task.template} is not known")
+        if unknown := set(task.depends) - set(ids):
+            raise PlanRefused(detail=f"{task.id} depends on {', '.join(sorted(unknown))}, which is not in the plan")
+    depths = _depths(plan.tasks)
+    if max(depths.values(), default=0) > MAX_DEPTH:
+        raise PlanRefused(detail=f"more than {MAX_DEPTH} tasks wait for each other in a row")
+    share = max(1, tool_calls // max(len(plan.tasks), 1))
+    cut = [
+        task.model_copy(update={"tool_calls": min(task.tool_calls, share), "seconds": min(task.seconds, seconds)})
+        for task in plan.tasks
+    ]
+    return plan.model_copy(update={"tasks": tuple(cut)})
+
+
+def _depths(tasks: Sequence[PlannedTask]) -> dict[str, int]:
+    """Each task's place in the longest chain that leads to it, from 1."""
+    depths: dict[str, int] = {}
+    waiting = {task.id: task.depends for task in tasks}
+    while waiting:
+        ready = [name for name, needs in waiting.items() if all(need in depths for need in needs)]
+        if not ready:
+            raise PlanRefused(detail=f"{', '.join(sorted(waiting))} wait for each other in a circle")
+        for name in ready:
+            depths[name] = 1 + max((depths[need] for need in waiting.pop(name)), default=0)
+    return depths
