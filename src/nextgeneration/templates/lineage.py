@@ -1,0 +1,88 @@
+"""Whether a template may build on the parent it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nextgeneration.kernel.language import Texts
+from nextgeneration.templates.errors import (
+    ParentCycle,
+    ParentInvalid,
+    ParentMissing,
+    ParentsTooDeep,
+    ParentVersionRefused,
+    Problem,
+    TemplateInvalid,
+)
+from nextgeneration.templates.inherit import MAX_PARENTS
+from nextgeneration.templates.revision import Revision
+from nextgeneration.templates.versions import parent_reference
+
+
+class Child:
+    """A template that asks for a parent.
+
+    Args:
+        data: its checked data.
+        path: its file, or a word for a template in memory.
+        line: the line of ``parent``; asked only when there is something to say.
+    """
+
+    def __init__(self, data: Mapping[str, Any], path: str, line: Callable[[], int | None]) -> None:
+        self.name: str = data["name"]
+        self.wants, self.range = parent_reference(data.get("parent", ""))
+        self._path = path
+        self._line = line
+
+    def check(self, parent: Revision | None, problem: TemplateInvalid | None) -> Revision:
+        """The parent, once nothing speaks against it.
+
+        Args:
+            parent: its last good revision; ``None`` when there is none.
+            problem: what is wrong with it now; ``None`` also when it does not exist.
+
+        Raises:
+            TemplateInvalid: one of the subclasses about parents.
+        """
+        if isinstance(problem, ParentCycle):
+            raise self.circle()
+        if parent is None and problem is not None:
+            what = Texts(
+                f"`{self.wants}` is broken: {problem.message('en')}.",
+                f"`{self.wants}` est cassé : {problem.message('fr')}.",
+            )
+            raise self._error(ParentInvalid, what, Texts("Mend the parent.", "Réparez le parent."))
+        if parent is None:
+            what = Texts(f"there is no template named `{self.wants}`.", f"aucun modèle ne s'appelle `{self.wants}`.")
+            fix = Texts("Add it beside this file, or remove `parent`.", "Ajoutez-le à côté, ou retirez `parent`.")
+            raise self._error(ParentMissing, what, fix)
+        if self.name == parent.name or self.name in parent.parents:
+            raise self.circle()
+        if len(parent.parents) >= MAX_PARENTS:
+            raise ParentsTooDeep.at(self._path, [too_deep(self._line())])
+        if self.range and not self.range.holds(parent.version):
+            what = Texts(
+                f"`{self.wants}` has version {parent.version}, not in {self.range.text}.",
+                f"`{self.wants}` est en version {parent.version}, hors de {self.range.text}.",
+            )
+            fix = Texts(
+                "Widen the range, or bring the other version.", "Élargissez l'intervalle, ou apportez l'autre version."
+            )
+            raise self._error(ParentVersionRefused, what, fix)
+        return parent
+
+    def circle(self) -> TemplateInvalid:
+        """The error for a template that is its own ancestor."""
+        what = Texts(f"`{self.wants}` leads back to this template.", f"`{self.wants}` ramène à ce modèle.")
+        fix = Texts("Remove one `parent` of the circle.", "Retirez un `parent` du cercle.")
+        return self._error(ParentCycle, what, fix)
+
+    def _error(self, kind: type[TemplateInvalid], what: Texts, fix: Texts) -> TemplateInvalid:
+        return kind.at(self._path, [Problem("/parent", what, fix, self._line())])
+
+
+def too_deep(line: int | None = None) -> Problem:
+    """The problem of more ancestors than the limit."""
+    what = Texts(f"the limit is {MAX_PARENTS} ancestors.", f"la limite est de {MAX_PARENTS} ancêtres.")
+    return Problem("/parent", what, Texts("Merge some of them.", "Fusionnez-en."), line)
