@@ -1,0 +1,113 @@
+"""Where a path points, by its text alone. The kernel's confinement decides; this decides whether to ask."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import PurePath
+
+from nextgeneration.tools.control_files import SECRET_EXAMPLES, SECRET_NAMES, ControlFile, control_file
+from nextgeneration.tools.shell.risk import reasons as why
+from nextgeneration.tools.shell.risk.reasons import DESTRUCTIVE, NETWORK, PRIVILEGED, UNKNOWN, WRITE, Ground
+from nextgeneration.tools.shell.risk.words import Arg
+
+_SYSTEM = re.compile(r"/(?:proc|dev|sys|run|boot)(?:/|$)")
+_SOCKET = re.compile(r"/dev/(?:tcp|udp)/")
+_STREAMS = {"/dev/stdout", "/dev/stderr", "/dev/stdin", "/dev/tty"}
+_WILD = re.compile(r"[*?\[]")
+NULL = "/dev/null"
+MAX_FOLDERS = 64
+
+
+class Places:
+    """Paths seen from one workspace."""
+
+    def __init__(self, workspace: PurePath | str) -> None:
+        self.root = posixpath.normpath("/" + str(workspace).lstrip("/"))
+        self._inside = self.root.rstrip("/") + "/"
+        self._folders = [self.root]
+
+    def enter(self, arg: Arg) -> None:
+        """Remember that the line may change into this folder: names written later may stand there."""
+        if arg.clear and len(self._folders) < MAX_FOLDERS:
+            entered = {posixpath.normpath(posixpath.join(folder, arg.text)) for folder in self._folders}
+            self._folders.extend(sorted(entered.difference(self._folders)))
+
+    def full(self, text: str) -> str:
+        """``text`` as an absolute path, ``.`` and ``..`` resolved lexically."""
+        joined = text if text.startswith("/") else f"{self._inside}{text}"
+        return "/" + posixpath.normpath(joined).lstrip("/")
+
+    def inside(self, arg: Arg) -> bool:
+        """Whether the path stays in the workspace whatever its wildcards match."""
+        text = arg.text
+        if arg.tilde:
+            return False
+        if arg.glob and any(
+            part[:1] == "." and _WILD.search(part) and fnmatchcase("..", part) for part in text.split("/")
+        ):
+            return False
+        full = self.full(text)
+        return (full == self.root or full.startswith(self._inside)) and not _SYSTEM.match(full)
+
+    def read(self, arg: Arg, *, names_only: bool = False) -> Iterator[Ground]:
+        """What reading the path means; ``names_only``: its name and attributes, not its content."""
+        if not arg.clear:
+            yield Ground(UNKNOWN, why.UNCLEAR, arg.shown)
+        elif not self.inside(arg):
+            system = not arg.tilde and _SYSTEM.match(self.full(arg.text))
+            yield Ground(UNKNOWN, why.READS_SYSTEM if system else why.READS_OUTSIDE, arg.shown)
+        elif not names_only and _secret(arg.text):
+            yield Ground(UNKNOWN, why.READS_SECRET, arg.shown)
+
+    def write(self, arg: Arg, *, overwrite: bool = False) -> Iterator[Ground]:
+        """What writing the path means; ``overwrite``: by a redirection of the shell."""
+        if not arg.clear:
+            yield Ground(UNKNOWN, why.WRITES_UNSEEN, arg.shown)
+            return
+        full = self.full(arg.text)
+        if full == NULL and not arg.tilde:
+            return
+        if _SOCKET.match(full):
+            yield Ground(NETWORK, why.OPENS_CONNECTION, arg.shown)
+            yield Ground(UNKNOWN, why.WRITES_DEVICE, arg.shown)
+        elif full in _STREAMS or full.startswith("/dev/fd/"):
+            yield Ground(UNKNOWN, why.WRITES_DEVICE, arg.shown)
+        elif full.startswith("/dev/"):
+            yield Ground(DESTRUCTIVE, why.WRITES_DEVICE, arg.shown)
+        elif control := self._control(arg, full):
+            yield Ground(PRIVILEGED, why.WRITES_CONTROL, arg.shown, control.why)
+        elif not self.inside(arg):
+            if overwrite:
+                yield Ground(DESTRUCTIVE, why.OVERWRITES_OUTSIDE, arg.shown)
+            else:
+                yield Ground(PRIVILEGED, why.WRITES_OUTSIDE, arg.shown)
+        elif arg.glob and any(part[:1] == "." and _WILD.search(part) for part in arg.text.split("/")):
+            yield Ground(UNKNOWN, why.WRITES_UNSEEN, arg.shown)
+        else:
+            yield Ground(WRITE, why.WRITES_INSIDE, arg.shown)
+
+    def _control(self, arg: Arg, full: str) -> ControlFile | None:
+        """The control file the path is or lies in, in the workspace, in the home folder or elsewhere."""
+        if arg.tilde:
+            return control_file(posixpath.normpath(arg.text.partition("/")[2]))
+        for folder in self._folders:
+            path = posixpath.normpath(posixpath.join(folder, arg.text))
+            found = control_file(path.removeprefix(self._inside))
+            if found:
+                return found
+        return control_file(full)
+
+
+@lru_cache(maxsize=4096)
+def _secret(text: str) -> bool:
+    """Whether the path, or something its wildcards may match, looks like a file of secrets."""
+    name = posixpath.basename(text.rstrip("/")).casefold()
+    if name.endswith(SECRET_EXAMPLES):
+        return False
+    if any(fnmatchcase(name, pattern) for pattern in SECRET_NAMES):
+        return True
+    return name[:1] == "." and any(fnmatchcase(secret, name) for secret in SECRET_NAMES)
