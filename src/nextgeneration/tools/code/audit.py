@@ -102,7 +102,9 @@ class CodeTool(BaseTool):
         deadline = Deadline(context.clock, SECONDS)
         workspace = Workspace(context.workspace)
         try:
-            every = await asyncio.to_thread(select, workspace, [], Notes("", context.lang))
+            # What is left out of the whole is only worth a note when the whole is looked at.
+            aside = Notes(self.spec.name, context.lang) if args.paths else notes
+            every = await asyncio.to_thread(select, workspace, [], aside)
             paths = await asyncio.to_thread(select, workspace, args.paths, notes) if args.paths else every
             await _with_ruff(wanted, workspace, paths, context, notes, deadline)
             languages = await asyncio.to_thread(

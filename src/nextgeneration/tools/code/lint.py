@@ -12,6 +12,7 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import shortened
 from nextgeneration.tools.code.languages import is_test
 from nextgeneration.tools.code.notes import Notes
+from nextgeneration.tools.code.patches import fitted
 from nextgeneration.tools.code.ruff import Ruff, Violation
 from nextgeneration.tools.code.rules import COMPLEXITY, SELECT, confidence_of, severity_of, why
 from nextgeneration.tools.code.secrets import masked
@@ -22,6 +23,8 @@ from nextgeneration.tools.workspace import Workspace
 MAX_PATCHES = 50
 MAX_PATCH = 200_000
 _SHOWN = 5
+_ALONE = frozenset({Severity.HIGH, Severity.CRITICAL})
+"""Severities whose violations are only put together when they say the same."""
 
 
 async def lint(ruff: Ruff, workspace: Workspace, paths: Sequence[str], notes: Notes, deadline: Deadline) -> None:
@@ -45,7 +48,7 @@ async def lint(ruff: Ruff, workspace: Workspace, paths: Sequence[str], notes: No
         if group[0].fixable:
             fixed[group[0].path].append(finding.id)
     if fixed and not deadline.over:
-        await _propose(ruff, fixed, notes, deadline)
+        await _propose(ruff, fixed, lines, notes, deadline)
 
 
 async def complexity(ruff: Ruff, workspace: Workspace, paths: Sequence[str], notes: Notes, deadline: Deadline) -> None:
@@ -101,13 +104,20 @@ class _Lines:
         self._workspace = workspace
         self._known: dict[str, list[str]] = {}
 
-    def at(self, path: str, line: int) -> str:
-        """One line without its indentation, secrets masked; ``""`` when it cannot be had."""
+    def text(self, path: str) -> str:
+        """The whole file, ``""`` when it cannot be had."""
+        return "\n".join(self._lines(path))
+
+    def _lines(self, path: str) -> list[str]:
         if path not in self._known:
             self._known[path] = []
             with suppress(ToolError):
                 self._known[path] = self._workspace.read_text(path, MAX_BYTES).split("\n")
-        lines = self._known[path]
+        return self._known[path]
+
+    def at(self, path: str, line: int) -> str:
+        """One line without its indentation, secrets masked; ``""`` when it cannot be had."""
+        lines = self._lines(path)
         return masked(shortened(lines[line - 1].strip(), 300)) if 0 < line <= len(lines) else ""
 
 
@@ -116,31 +126,28 @@ def _grouped(violations: Iterable[Violation]) -> list[list[Violation]]:
     groups: dict[tuple[object, ...], list[Violation]] = defaultdict(list)
     for v in violations:
         severity = severity_of(v.code, v.message, test=is_test(v.path))
-        alone = severity.rank >= Severity.HIGH.rank
-        groups[(v.path, v.code, severity, v.fixable, v.message if alone else None)].append(v)
+        groups[(v.path, v.code, severity, v.fixable, v.message if severity in _ALONE else None)].append(v)
     return list(groups.values())
 
 
 def _note(group: list[Violation], lines: _Lines, notes: Notes) -> Finding:
     head, count = group[0], len(group)
-    test = is_test(head.path)
     excerpts = {v.line: lines.at(v.path, v.line) for v in group[:_SHOWN]}
     message = masked(head.message)
-    same = all(v.message == head.message for v in group)
-    if count == 1:
-        title, cause = f"{message} ({head.code})", _cause(head, excerpts[head.line])
-    elif same:
-        title, cause = f"{count} × {message} ({head.code})", f"ruff:{head.code}:{head.message}"
+    severity = severity_of(head.code, head.message, test=is_test(head.path))
+    if all(v.message == head.message for v in group):
+        title = f"{message} ({head.code})" if count == 1 else f"{count} × {message} ({head.code})"
     else:
-        title, cause = f"{count} × {head.name} ({head.code}): {message}, …", f"ruff:{head.code}"
-    if count > 1:
-        cause += ":safe-fix" if head.fixable else ":no-fix"
+        title = f"{count} × {head.name} ({head.code}): {message}, …"
+    # The cause must not depend on how many there are: a group of which half is fixed is still there.
+    about = head.message if severity in _ALONE else severity.value
+    cause = f"ruff:{head.code}:{about}:{'safe-fix' if head.fixable else 'no-fix'}"
     reason = why(head.code)
     return notes.add(
         f"code.lint.{head.code}",
         title,
         message=notes.say(reason) if reason else "",
-        severity=severity_of(head.code, head.message, test=test),
+        severity=severity,
         confidence=confidence_of(head.code),
         path=head.path,
         line=head.line,
@@ -156,12 +163,7 @@ def _note(group: list[Violation], lines: _Lines, notes: Notes) -> Finding:
 _SAFE_FIX = Texts("Ruff has a safe fix.", "Ruff a une correction sûre.")
 
 
-def _cause(violation: Violation, line: str) -> str:
-    """A name for the violation that does not move with its line."""
-    return f"ruff:{violation.code}:{violation.message}:{' '.join(line.split())}"
-
-
-async def _propose(ruff: Ruff, fixed: dict[str, list[str]], notes: Notes, deadline: Deadline) -> None:
+async def _propose(ruff: Ruff, fixed: dict[str, list[str]], lines: _Lines, notes: Notes, deadline: Deadline) -> None:
     diffs = await ruff.fixes(sorted(fixed), SELECT, deadline.left)
     worst = {f.id: f.severity.rank for f in notes.findings.values()}
     order = sorted(diffs, key=lambda path: (-max(worst.get(i, 0) for i in fixed.get(path, [""])), path))
@@ -174,7 +176,7 @@ async def _propose(ruff: Ruff, fixed: dict[str, list[str]], notes: Notes, deadli
         notes.proposals.append(
             Proposal(
                 tool="fs.patch",
-                args={"patch": diffs[path]},
+                args={"patch": fitted(diffs[path], lines.text(path))},
                 reason=notes.say(reason, path=path, rules=", ".join(sorted(counts))),
                 fixes=ids,
                 verify=Check(tool="code.lint", args={"paths": [path]}, absent=ids),

@@ -12,10 +12,18 @@ _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 def unified(path: str, before: str, after: str) -> str:
     """The unified diff that turns ``before`` into ``after``, ``""`` when they are equal.
 
-    Line ends are kept as they are; a missing one at the end of the file is marked as in Git.
+    A missing line end at the end of the file is marked as in Git. Line ends stay, but for files that
+    are CRLF throughout: see :func:`fitted`.
     """
     pieces = difflib.unified_diff(lines_of(before), lines_of(after), f"a/{path}", f"b/{path}", lineterm="\n")
-    return "".join(p if p.endswith("\n") else p + "\n\\ No newline at end of file\n" for p in pieces)
+    diff = "".join(p if p.endswith("\n") else p + "\n\\ No newline at end of file\n" for p in pieces)
+    return fitted(diff, before)
+
+
+def fitted(diff: str, before: str) -> str:
+    """``diff`` as ``fs.patch`` reads it: a file that is CRLF throughout is compared and changed as LF."""
+    crlf = "\r\n" in before and before.endswith("\r\n") and before.count("\r\n") == before.count("\n")
+    return diff.replace("\r\n", "\n") if crlf else diff
 
 
 def lines_of(text: str) -> list[str]:

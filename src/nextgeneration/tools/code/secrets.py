@@ -199,11 +199,17 @@ def find(path: str, text: str, *, bare: bool = False) -> Iterator[Secret]:
 
 def masked(text: str) -> str:
     """``text`` with the value of every secret found in it masked, for excerpts of other checks."""
-    pieces, last = [], 0
-    for found in find("", text, bare=True):
+    hits = list(find("", text, bare=True))
+    pieces: list[str] = []
+    last = 0
+    for found in hits:
         pieces += [text[last : found.start], mask(text[found.start : found.end])]
         last = found.end
-    return "".join([*pieces, text[last:]])
+    told = "".join([*pieces, text[last:]])
+    # The value may stand a second time, where nothing says that it is a secret.
+    for value in {text[found.start : found.end] for found in hits}:
+        told = told.replace(value, mask(value)) if len(value) >= 6 else told
+    return told
 
 
 def mask(value: str) -> str:
