@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from nextgeneration.kernel.language import Texts
+from nextgeneration.tools.globs import segment
 
 _REPOSITORY = Texts(
     "git runs what its hooks and configuration name", "git exécute ce que nomment ses hooks et sa configuration"
@@ -118,3 +119,9 @@ def control_file(path: str) -> ControlFile | None:
         if any(parts[at : at + len(wanted)] == wanted for at in starts):
             return control
     return None
+
+
+def may_hold_secrets(path: str) -> bool:
+    """Whether a file of this name normally holds secrets."""
+    name = plain_name(path.rpartition("/")[2])
+    return not name.endswith(SECRET_EXAMPLES) and any(segment(pattern).match(name) for pattern in SECRET_NAMES)

@@ -187,6 +187,14 @@ class Workspace:
         except OSError as error:
             raise WriteFailed(path=path, detail=error.strerror or type(error).__name__) from None
 
+    def has_folder(self, path: str) -> bool:
+        """Whether ``path`` is a folder beneath the root, reached without links."""
+        try:
+            with place(self.root, path, links=False) as where:
+                return stat.S_ISDIR(os.stat(where.name, dir_fd=where.folder, follow_symlinks=False).st_mode)
+        except (OSError, FileMissing, PathRefused):
+            return False
+
     def remove_empty_folder(self, path: str) -> bool:
         """Remove the folder ``path`` if it holds nothing; whether it did."""
         try:
