@@ -13,7 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +68,7 @@ class Command:
         cwd: a folder in it.
         scratch: the mission's private folder; the command's home is kept there from one command to the next.
         network: whether the network is granted.
+        variables: environment variables besides the usual few.
         writable: further folders of ours, such as one for test results.
     """
 
@@ -76,6 +77,7 @@ class Command:
     cwd: Path
     scratch: Path
     network: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
     writable: tuple[Path, ...] = ()
 
 
@@ -149,7 +151,7 @@ class Unconfined:
     async def ready(self, command: Command, limits: Limits) -> AsyncIterator[Launch]:
         """The command under the reaper."""
         home = _home(command.scratch)
-        env = None if self._inherit else _variables(Environment.current(), str(home), command.network)
+        env = None if self._inherit else _variables(Environment.current(), str(home), command)
         argv = [sys.executable, "-I", reaper.__file__, str(limits.memory_mb), *command.argv]
         yield Launch(argv, env, command.cwd)
 
@@ -225,7 +227,7 @@ class Bubblewrap:
         return Launch(["/bin/sh", "-c", outer, "sh", *argv], env, Path("/"), [*shown.descriptors, reports], status)
 
     def _settings(self, command: Command, toolchains: list[Path]) -> list[str]:
-        variables = _variables(self._environment, mounts.HOME, command.network)
+        variables = _variables(self._environment, mounts.HOME, command)
         variables["PATH"] = mounts.search_path(self._environment, toolchains)
         args = ["--clearenv"]
         for name, value in variables.items():
@@ -276,7 +278,7 @@ def _home(scratch: Path) -> Path:
     return home
 
 
-def _variables(environment: Environment, home: str, network: bool) -> dict[str, str]:
+def _variables(environment: Environment, home: str, command: Command) -> dict[str, str]:
     """The environment of a command that does not get the user's own."""
     variables = {
         "HOME": home,
@@ -288,14 +290,12 @@ def _variables(environment: Environment, home: str, network: bool) -> dict[str, 
         "TERM": "dumb",
         "NO_COLOR": "1",
         "TMPDIR": "/tmp",  # noqa: S108 - private inside the sandbox
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
         "PYENV_ROOT": str(environment.home / ".pyenv"),
         "RUSTUP_HOME": str(environment.home / ".rustup"),
-        "GOFLAGS": "-mod=mod" if network else "",
         **environment.chosen(["TZ"]),
+        **command.variables,
     }
-    if network:
+    if command.network:
         # A proxy's address may hold a password; such a one is not handed on.
         proxies = environment.chosen(_PROXIES)
         variables |= {name: value for name, value in proxies.items() if "@" not in value}
