@@ -1,0 +1,31 @@
+"""Which function drives an agent, by its revision's ``runtime``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nextgeneration.agents.errors import RuntimeMissing
+from nextgeneration.agents.runtimes.playbook import run_playbook
+
+if TYPE_CHECKING:
+    from nextgeneration.agents.context import TaskContext
+    from nextgeneration.kernel.reports import Report
+    from nextgeneration.templates.revision import Revision
+
+RUNTIMES = {"auto": run_playbook, "playbook": run_playbook}
+"""``auto`` is the playbook where no model answers."""
+
+
+async def run(
+    revision: Revision, input_data: Mapping[str, Any], config: Mapping[str, Any], context: TaskContext
+) -> Report:
+    """Run ``revision`` on ``input_data`` inside a task.
+
+    Raises:
+        RuntimeMissing: its runtime cannot run here.
+    """
+    runtime = RUNTIMES.get(revision.runtime)
+    if runtime is None:
+        raise RuntimeMissing(agent=revision.name, runtime=str(revision.runtime), known=", ".join(RUNTIMES))
+    return await runtime(revision, input_data, config, context)

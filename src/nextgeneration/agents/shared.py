@@ -1,0 +1,34 @@
+"""The process's own template library: built on first use from its settings, and only once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from threading import Lock
+
+from nextgeneration.settings.agents import AgentFactoryConfig, settings
+from nextgeneration.settings.storage import StorageSettings
+from nextgeneration.templates.library import TemplateLibrary
+
+_lock = Lock()
+
+
+def library_for(config: AgentFactoryConfig) -> TemplateLibrary:
+    """A library over the folders of ``config``, with nothing loaded yet."""
+    return TemplateLibrary(
+        config.templates_dir,
+        StorageSettings().home / "templates",
+        ttl_seconds=config.ttl_seconds,
+        cache_size=config.cache_size,
+        hot_reload=config.enable_hot_reload,
+    )
+
+
+@lru_cache(maxsize=1)
+def _library() -> TemplateLibrary:
+    return library_for(settings)
+
+
+def shared_library() -> TemplateLibrary:
+    """The library behind ``template_manager`` and ``AgentTemplate.from_name``."""
+    with _lock:
+        return _library()
