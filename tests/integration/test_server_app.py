@@ -1,0 +1,132 @@
+"""The HTTP interface of the factory, over ASGI as a client sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nextgeneration.agents import AgentFactory, TemplateManager
+from nextgeneration.agents.shared import library_for
+from nextgeneration.server.app import app, create_app
+from nextgeneration.settings import AgentFactoryConfig
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> TemplateManager:
+    (tmp_path / "broken.json").write_text("{")
+    config = AgentFactoryConfig(templates_dir=tmp_path, enable_hot_reload=False, preload_templates=[], max_agents=2)
+    return TemplateManager(config, library_for(config))
+
+
+def client_of(manager: TemplateManager, address: str = "127.0.0.1") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(create_app(AgentFactory(manager)), client=(address, 40000))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+@pytest.fixture
+async def client(manager: TemplateManager) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(manager) as client:
+        yield client
+
+
+async def test_it_says_that_it_runs(client: httpx.AsyncClient) -> None:
+    response = await client.get("/")
+    assert (response.status_code, response.json()) == (200, {"message": "NextGeneration Agent Orchestrator is running"})
+    assert app.title == "NextGeneration Agent Orchestrator"
+
+
+async def test_an_agent_is_made_and_stays(client: httpx.AsyncClient, manager: TemplateManager) -> None:
+    body = {"template_name": "documentaliste", "suffix": "1", "config": {"summary_length": 9}}
+    response = await client.post("/agents", json=body)
+    assert response.status_code == 201
+    info = response.json()
+    assert set(info) == {"metadata", "status", "config", "performance"}
+    assert (info["metadata"]["name"], info["config"]["summary_length"]) == ("documentaliste_1", 9)
+    (agent,) = manager.registry.agents()
+    assert agent.get_info() == info
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"template_name": "nobody"}, 404, "NG-TEMPLATE-001"),
+        ({"template_name": "../../etc/passwd"}, 404, "NG-TEMPLATE-001"),
+        ({"template_name": "broken"}, 404, "NG-TEMPLATE-003"),
+        ({"template_name": "hardware", "suffix": "a b"}, 422, "NG-AGENT-005"),
+        ({"template_name": "hardware", "sufix": "x"}, 422, "NG-SERVER-001"),
+        ({"suffix": "x"}, 422, "NG-SERVER-001"),
+        ({"template_name": "hardware", "config": []}, 422, "NG-SERVER-001"),
+    ],
+)
+async def test_what_cannot_be_made_is_a_problem(
+    client: httpx.AsyncClient, body: dict[str, Any], status: int, code: str
+) -> None:
+    response = await client.post("/agents", json=body)
+    problem = response.json()
+    assert (response.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "detail", "hint", "where", "retryable"} <= set(problem)
+
+
+async def test_problems_speak_french_when_asked(client: httpx.AsyncClient) -> None:
+    response = await client.post("/agents", json={"template_name": "nobody"}, headers={"Accept-Language": "fr-CA,en"})
+    assert "Aucun modèle" in response.json()["detail"]
+
+
+async def test_too_many_agents_are_refused_as_such(client: httpx.AsyncClient) -> None:
+    codes = [(await client.post("/agents", json={"template_name": "hardware"})).status_code for _ in range(3)]
+    assert codes == [201, 201, 429]
+
+
+async def test_a_body_that_is_too_large_is_not_read(client: httpx.AsyncClient) -> None:
+    announced = await client.post("/agents", content=b"[" * 1_000_001)
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 100_000
+
+    streamed = await client.post("/agents", content=endless())
+    assert [r.status_code for r in (announced, streamed)] == [413, 413]
+    assert streamed.json()["code"] == "NG-SERVER-002"
+
+
+async def test_deep_json_is_survived(client: httpx.AsyncClient) -> None:
+    deep = b'{"template_name": "hardware", "config": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_001
+    response = await client.post("/agents", content=deep, headers={"content-type": "application/json"})
+    assert response.status_code in {400, 422}
+    nested: dict[str, Any] = {}
+    for _ in range(400):
+        nested = {"a": nested}
+    response = await client.post("/agents", json={"template_name": "hardware", "config": nested})
+    assert response.status_code in {201, 422}
+
+
+async def test_the_factorys_figures_as_json_and_for_prometheus(client: httpx.AsyncClient) -> None:
+    await client.post("/agents", json={"template_name": "hardware"})
+    await client.post("/agents", json={"template_name": "nobody"})
+    stats = (await client.get("/factory/metrics")).json()
+    assert (stats["agents_created"], stats["active_agents"], stats["creations_failed"]) == (1, 1, 1)
+    text = (await client.get("/metrics")).text
+    assert 'agent_factory_creation_total{outcome="created",template="hardware"} 1.0' in text
+    assert "process_resident_memory_bytes" in text
+
+
+async def test_refresh_finds_new_templates(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    before = (await client.post("/templates/refresh")).json()["templates"]
+    (tmp_path / "late.json").write_text(json.dumps({"name": "late", "role": "r", "domain": "d"}))
+    assert (await client.post("/templates/refresh")).json()["templates"] == before + 1
+    assert (await client.post("/agents", json={"template_name": "late"})).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"), [("192.0.2.7", {}), ("127.0.0.1", {"Origin": "https://evil.example"}), ("unix", {})]
+)
+async def test_only_this_machine_refreshes(manager: TemplateManager, address: str, headers: dict[str, str]) -> None:
+    async with client_of(manager, address) as client:
+        response = await client.post("/templates/refresh", headers=headers)
+    assert (response.status_code, response.json()["code"]) == (403, "NG-SERVER-003")
