@@ -1,0 +1,1 @@
+"""The import paths of the first system, kept valid."""

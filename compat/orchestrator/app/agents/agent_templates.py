@@ -1,0 +1,5 @@
+"""Re-exports: see ``nextgeneration.agents``."""
+
+from nextgeneration.agents.template import AgentTemplate
+
+__all__ = ["AgentTemplate"]

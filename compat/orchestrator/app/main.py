@@ -1,0 +1,5 @@
+"""Re-exports: see ``nextgeneration.server``."""
+
+from nextgeneration.server.app import app
+
+__all__ = ["app"]

@@ -1,0 +1,5 @@
+"""Re-exports: see ``nextgeneration.security``."""
+
+from nextgeneration.security import TemplateSecurityValidator, security_validator
+
+__all__ = ["TemplateSecurityValidator", "security_validator"]
