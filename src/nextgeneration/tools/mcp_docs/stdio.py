@@ -21,6 +21,8 @@ from mcp_types import jsonrpc_message_adapter
 
 LINE_LIMIT = 1 << 20
 TOTAL_LIMIT = 8 << 20
+RUBBISH_LIMIT = 100
+ERROR_LIMIT = 1 << 20
 ERROR_TAIL = 2_000
 GRACE_SECONDS = 1.0
 
@@ -40,7 +42,7 @@ class Server:
 
     async def read(self, messages: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
         """Hand each line of standard output on as a message, until the end or a bound."""
-        total = 0
+        total = rubbish = 0
         async with messages:
             while True:
                 try:
@@ -54,8 +56,13 @@ class Server:
                 if total > TOTAL_LIMIT:
                     self.problem = f"more than {TOTAL_LIMIT} bytes"
                     return
+                message = _parsed(line)
+                rubbish += isinstance(message, Exception)
+                if rubbish > RUBBISH_LIMIT:
+                    self.problem = f"more than {RUBBISH_LIMIT} lines that are no messages"
+                    return
                 try:
-                    await messages.send(_parsed(line))
+                    await messages.send(message)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     return
 
@@ -75,8 +82,14 @@ class Server:
 
     async def watch(self) -> None:
         """Keep the end of standard error, so that a server that dies can be quoted."""
-        while chunk := await _stream(self.process.stderr).read(4_096):
+        total = 0
+        while chunk := await _stream(self.process.stderr).read(65_536):
             self.errors = (self.errors + chunk.decode("utf-8", "replace"))[-ERROR_TAIL:]
+            total += len(chunk)
+            if total > ERROR_LIMIT:
+                self.problem = f"more than {ERROR_LIMIT} bytes of errors"
+                self._kill()
+                return
 
     async def stop(self) -> None:
         """Close its input, give it a moment, then end its whole group."""
@@ -84,13 +97,17 @@ class Server:
             self.process.stdin.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), GRACE_SECONDS)
+        self._kill()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._drained(), GRACE_SECONDS)
+
+    def _kill(self) -> None:
+        """End the server and all it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if hasattr(os, "killpg"):
                 os.killpg(self.process.pid, signal.SIGKILL)
             else:  # pragma: no cover
                 self.process.kill()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._drained(), GRACE_SECONDS)
 
     async def _drained(self) -> None:
         """Read both pipes empty; only then does the event loop let go of the process."""
