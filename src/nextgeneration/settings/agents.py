@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from nextgeneration.settings.group import SettingsGroup
 
 TTL_SECONDS = {"standard": 300.0, "development": 60.0, "production": 600.0}
 
 
-class AgentFactoryConfig(BaseSettings):
+class AgentFactoryConfig(SettingsGroup):
     """How templates are found and cached, and how many agents may live.
 
     Fields may be assigned while the program runs: values are checked, and whoever called
     :meth:`subscribe` is told.
     """
 
-    model_config = SettingsConfigDict(env_prefix="NG_", extra="ignore", validate_assignment=True)
+    model_config = SettingsConfigDict(validate_assignment=True)
 
     templates_dir: Path = Field(
         default=Path(".nextgen/templates"),
