@@ -18,6 +18,7 @@ from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.tools.base import parse_args
 from nextgeneration.tools.errors import BadArguments
+from nextgeneration.tools.shell import tools as shell_tools
 from nextgeneration.tools.system import tools
 from nextgeneration.tools.system.errors import CommandNameRefused, TrialNotApproved
 from nextgeneration.tools.system.names import mentions
@@ -204,6 +205,18 @@ async def test_the_shim_is_made_and_the_failing_command_then_works(machine: Mach
     assert not again.proposals
 
 
+async def test_the_remedy_is_a_call_that_shell_run_takes_judges_and_shows_in_one_line(machine: Machine) -> None:
+    machine.path.append(str(machine.home / ".local/bin"))
+    machine.put(machine.bin / "docker")
+    proposal = (await machine.diagnose("docker-compose: command not found")).proposals[0]
+    run = next(tool for tool in shell_tools(ToolSettings()) if tool.spec.name == "shell.run")
+    args = parse_args(run, proposal.args)
+    assert run.assess(args, machine.context).label is RiskLabel.PRIVILEGED
+    shown = run.preview(args, machine.context).body.splitlines()[-1]
+    assert shown.count("'") == 2
+    assert "exec docker compose" in shown
+
+
 async def test_a_shim_never_overwrites_a_file(machine: Machine) -> None:
     machine.path.append(str(machine.home / ".local/bin"))
     machine.put(machine.bin / "docker")
@@ -287,7 +300,7 @@ async def test_known_successors_of_other_commands(machine: Machine, command: str
     machine.put(machine.bin / there, "echo version 1")
     result = await machine.diagnose(f"{command}: command not found")
     proposal = result.proposals[0]
-    assert f'exec {call} "$@"' in proposal.args["argv"][-1]
+    assert f"exec {call} " in proposal.args["argv"][-1]
     machine.execute(proposal)
     assert await machine.verified(proposal)
 

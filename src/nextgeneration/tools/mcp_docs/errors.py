@@ -54,8 +54,8 @@ class ServerFailed(ToolError):
     code = "NG-MCP-004"
     what = Texts("The MCP server {server} failed: {detail}", "Le serveur MCP {server} a échoué : {detail}")
     mend = Texts(
-        "Check that it starts and answers: `nextgen tools show mcp.tools`.",
-        "Vérifiez qu'il démarre et répond : `nextgen tools show mcp.tools`.",
+        "Start it by hand to see why; docs/how-to/documentation-lookup.md says what is expected of it.",
+        "Démarrez-le à la main pour voir pourquoi ; docs/how-to/documentation-lookup.md dit ce qui en est attendu.",
     )
     retryable = True
 

@@ -21,6 +21,9 @@ from nextgeneration.tools.system.findings import Rule
 from nextgeneration.tools.system.host import Host
 from nextgeneration.tools.system.which import Survey
 
+SECONDS = 900
+"""How long a remedy may take: a package may have to come over a slow line."""
+
 _SHIM = Texts(
     "`{call}` works here ({answer}). Use it directly, or let this small script {file} call it under the name "
     "{command}.{path}",
@@ -113,7 +116,7 @@ def proposals(seen: Survey, host: Host, missing: str, lang: Lang) -> list[Propos
     return [
         Proposal(
             tool="shell.run",
-            args={"argv": argv, "confined": False},
+            args={"argv": argv, "confined": False, "seconds": SECONDS},
             reason=reason,
             fixes=(missing,),
             verify=Check(tool="system.try_command", args={"command": seen.command}, absent=(missing,)),
@@ -151,10 +154,10 @@ def _posix(seen: Survey, host: Host, lang: Lang) -> Iterator[tuple[list[str], st
 
 def shim(file: Path, call: str) -> list[str]:
     """Write a script that hands all arguments to ``call``; an existing file is never overwritten."""
-    body = shlex.quote(f'exec {call} "$@"')
+    # Without single quotes inside, the whole stays readable where it is shown as one quoted word.
+    body = f'printf "#!/bin/sh\\nexec {call} \\"\\$@\\"\\n"'
     folder, name = shlex.quote(str(file.parent)), shlex.quote(str(file))
-    script = f"set -eC; mkdir -p {folder}; printf '%s\\n' '#!/bin/sh' {body} > {name}; chmod 755 {name}"
-    return ["sh", "-c", script]
+    return ["sh", "-c", f"set -C && mkdir -p {folder} && {body} > {name} && chmod 755 {name}"]
 
 
 def link(target: Path, file: Path) -> list[str]:
