@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -130,3 +132,23 @@ async def test_only_this_machine_refreshes(manager: TemplateManager, address: st
     async with client_of(manager, address) as client:
         response = await client.post("/templates/refresh", headers=headers)
     assert (response.status_code, response.json()["code"]) == (403, "NG-SERVER-003")
+
+
+async def test_a_serving_process_logs_creation_and_reads_templates_again_at_sighup(
+    manager: TemplateManager, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = create_app(AgentFactory(manager))
+    path = tmp_path / "late.json"
+    path.write_text(json.dumps({"name": "late", "role": "r", "domain": "d"}))
+    before = signal.getsignal(signal.SIGHUP)
+    async with (
+        served.router.lifespan_context(served),
+        httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://localhost") as client,
+    ):
+        assert (await client.post("/agents", json={"template_name": "late"})).status_code == 201
+        path.write_text(json.dumps({"name": "late", "role": "r", "domain": "d", "version": "2.0.0"}))
+        os.kill(os.getpid(), signal.SIGHUP)
+        again = await client.post("/agents", json={"template_name": "late", "suffix": "b"})
+    assert again.json()["metadata"]["version"] == "2.0.0"
+    assert "INFO nextgeneration.agents.manager: agent late created from template late" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGHUP) == before

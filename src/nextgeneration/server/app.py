@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from nextgeneration import __version__
 from nextgeneration.agents.base import BaseAgent
 from nextgeneration.agents.errors import AgentLimitReached, AgentSpecRefused
 from nextgeneration.agents.factory import AgentFactory
@@ -21,6 +22,7 @@ from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.language import language_of
 from nextgeneration.observability.metrics import CONTENT_TYPE, exposition
 from nextgeneration.server.errors import BodyTooLarge, LocalOnly, RequestRefused
+from nextgeneration.server.lifetime import lifetime
 from nextgeneration.server.limits import BodyLimit
 from nextgeneration.templates.errors import TemplateError
 
@@ -48,7 +50,7 @@ class AgentRequest(BaseModel):
 def create_app(factory: AgentFactory | None = None) -> FastAPI:
     """The application over ``factory``, by default the process's own."""
     factory = factory or AgentFactory()
-    app = FastAPI(title="NextGeneration Agent Orchestrator")
+    app = FastAPI(title="NextGeneration Agent Orchestrator", version=__version__, lifespan=lifetime(factory))
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, answer=_too_large)
     app.add_exception_handler(NGError, _problem)
     app.add_exception_handler(RequestValidationError, _refused)

@@ -1,0 +1,38 @@
+"""What a serving process sets up before its first request and takes down after its last."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from nextgeneration.agents.factory import AgentFactory
+from nextgeneration.agents.manager import on_sighup
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def lifetime(factory: AgentFactory) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Logs at the level of the settings, templates read again at SIGHUP, the watch ended at the end."""
+
+    @asynccontextmanager
+    async def run(_: Any) -> AsyncIterator[None]:
+        manager = factory.manager
+        logger, handler = logging.getLogger("nextgeneration"), logging.StreamHandler()
+        handler.setFormatter(logging.Formatter(FORMAT))
+        before = logger.level
+        logger.setLevel(manager.config.log_level)
+        logger.addHandler(handler)
+        main = threading.current_thread() is threading.main_thread()
+        undo = on_sighup(manager.library) if main else lambda: None
+        try:
+            yield
+        finally:
+            undo()
+            logger.removeHandler(handler)
+            logger.setLevel(before)
+            manager.close()
+
+    return run
