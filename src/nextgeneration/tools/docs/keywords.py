@@ -1,7 +1,8 @@
 """``docs.keywords``: the words and short phrases a text is about, with scores and places.
 
-Candidates are runs of content words between stop words and punctuation (RAKE, Rose et al. 2010). A
-word's weight is its degree over its frequency, damped by how rarely it stands; earlier and headed words
+Candidates are the words, pairs and triples within runs of content words between stop words and
+punctuation (RAKE, Rose et al. 2010). A word's weight is its
+degree over its frequency, damped by how rarely it stands; earlier and headed words
 count more (after YAKE, Campos et al. 2020). Scores are between 0 and 1, relative to the best.
 """
 
@@ -66,32 +67,38 @@ def extract(texts: Sequence[Document], language: Lang, count: int) -> list[Keywo
     headed: set[tuple[str, ...]] = set()
     frequency: Counter[str] = Counter()
     degree: Counter[str] = Counter()
-    order: dict[tuple[str, ...], int] = {}
-    for path, line, heading, phrase in _phrases(texts, STOP_WORDS[language]):
-        key = tuple(word.lower() for word in phrase)
-        seen[key].append((" ".join(phrase), path, line))
-        order.setdefault(key, len(order))
-        if heading:
-            headed.add(key)
-        for word in key:
-            frequency[word] += 1
-            degree[word] += len(key)
+    for path, line, heading, run in _runs(texts, STOP_WORDS[language]):
+        for word in run:
+            frequency[word.lower()] += 1
+            degree[word.lower()] += min(len(run), MAX_PHRASE)
+        for phrase in _phrases(run):
+            key = tuple(word.lower() for word in phrase)
+            seen[key].append((" ".join(phrase), path, line))
+            if heading:
+                headed.add(key)
+    order = {key: number for number, key in enumerate(seen)}
     scores = {}
     for key, places in seen.items():
         weight = sum(degree[w] / frequency[w] * math.log(1 + frequency[w]) for w in key) / math.sqrt(len(key))
         early = 1 + 0.5 / (1 + order[key] / 50)
         scores[key] = weight * math.log(1 + len(places)) * early * (1.5 if key in headed else 1.0)
     best = sorted(scores, key=lambda key: (-scores[key], order[key]))
+    chosen = _distinct(best, {key: len(places) for key, places in seen.items()}, count)
     top = scores[best[0]] if best else 1.0
+    return [_keyword(seen[key], scores[key] / top) for key in chosen]
+
+
+def _distinct(best: Sequence[tuple[str, ...]], counts: dict[tuple[str, ...], int], most: int) -> list[tuple[str, ...]]:
+    """The first keys that say something the ones before them do not."""
     chosen: list[tuple[str, ...]] = []
     for key in best:
-        if len(chosen) == count:
+        if len(chosen) == most:
             break
-        # A part of a better phrase that never stands alone often enough says nothing new.
-        if any(_inside(key, other) and len(seen[key]) <= 2 * len(seen[other]) for other in chosen):
-            continue
-        chosen.append(key)
-    return [_keyword(seen[key], scores[key] / top) for key in chosen]
+        part = any(_inside(key, other) and counts[key] <= 2 * counts[other] for other in chosen)
+        once = counts[key] == 1 and any(_inside(other, key) for other in chosen)
+        if not part and not once:
+            chosen.append(key)
+    return chosen
 
 
 def _keyword(places: list[tuple[str, str, int]], score: float) -> Keyword:
@@ -105,35 +112,36 @@ def _inside(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
     return len(part) < len(whole) and any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
 
 
-def _phrases(texts: Sequence[Document], stop: frozenset[str]) -> Iterator[tuple[str, int, bool, tuple[str, ...]]]:
+def _runs(texts: Sequence[Document], stop: frozenset[str]) -> Iterator[tuple[str, int, bool, tuple[str, ...]]]:
+    """Each run of content words with its path, its line, and whether it stands in a heading."""
     for document in texts:
         for block in blocks(document.text):
             for line, text in block.lines:
                 plain = _LINK.sub(lambda match: f"{match[1] or ''} ", text).replace("`", " ")
-                for phrase in _runs(plain, stop):
-                    yield document.path, line, block.kind == "heading", phrase
+                for run in _content(plain, stop):
+                    yield document.path, line, block.kind == "heading", run
 
 
-def _runs(text: str, stop: frozenset[str]) -> Iterator[tuple[str, ...]]:
+def _content(text: str, stop: frozenset[str]) -> Iterator[tuple[str, ...]]:
     run: list[str] = []
-    for token in _TOKEN.findall(text):
+    for token in [*_TOKEN.findall(text), "."]:
         elided = _ELIDED.match(token)
-        if elided:
-            yield from _cut(run)
-            run, token = [], elided[2]
-        if len(token) < 2 or token.lower() in stop or not token[0].isalpha():
-            yield from _cut(run)
+        word = elided[2] if elided else token
+        content = len(word) > 1 and word.lower() not in stop and word[0].isalpha()
+        if run and (elided or not content):
+            yield tuple(run)
             run = []
-        else:
-            run.append(token)
-    yield from _cut(run)
+        if content:
+            run.append(word)
 
 
-def _cut(run: list[str]) -> Iterator[tuple[str, ...]]:
-    for start in range(0, len(run), MAX_PHRASE):
-        phrase = tuple(run[start : start + MAX_PHRASE])
-        if any(len(word) > 2 for word in phrase):
-            yield phrase
+def _phrases(run: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The words of a run, its pairs and triples; a name of one or two letters is no keyword alone."""
+    for size in range(1, MAX_PHRASE + 1):
+        for start in range(len(run) - size + 1):
+            phrase = run[start : start + size]
+            if any(len(word) > 2 for word in phrase):
+                yield phrase
 
 
 class DocsKeywords(BaseTool):

@@ -44,7 +44,7 @@ suiv
 _ABBREVIATIONS = frozenset(_SHORTENED.split())
 _WORD = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*|\d+(?:[.,]\d+)*")
 _ELISION = re.compile(r"(?i)^(?:l|d|j|m|t|s|n|c|qu|jusqu|lorsqu|puisqu|quoiqu)['’](?=\w)")
-_END = re.compile(r"(?:\.{1,3}|…|[!?]+)[\"'”’»)\]*_]*(?=\s|$)|[.!?…]\s?»(?=\s|$)")
+_END = re.compile(r"[.!?…]\s?»(?=\s|$)|(?:\.{1,3}|…|[!?]+)[\"'”’»)\]*_]*(?=\s|$)")
 _FENCE = re.compile(r"^\s{0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 _UNDERLINE = re.compile(r"^(=+|-+|~+|\^+|\"+|\*+|#+|\++)\s*$")
