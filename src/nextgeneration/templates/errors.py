@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.kernel.language import Lang, Texts
+from nextgeneration.kernel.language import LANGUAGES, Lang, Texts
 from nextgeneration.kernel.show import escaped, shortened
 
 _MOST_SHOWN = 10
@@ -91,8 +91,11 @@ class TemplateInvalid(TemplateError, ValueError):
 
 
 def _joined(problems: tuple[Problem, ...]) -> Texts:
+    if len(problems) == 1:
+        (only,) = problems  # its place stands before the message
+        return Texts(*(f"{only.what.say(lang)} {only.fix.say(lang)}" for lang in LANGUAGES))
     shown, more = problems[:_MOST_SHOWN], len(problems) - _MOST_SHOWN
-    en, fr = ("; ".join(problem.say(lang) for problem in shown) for lang in ("en", "fr"))
+    en, fr = ("; ".join(problem.say(lang) for problem in shown) for lang in LANGUAGES)
     return Texts(f"{en}; and {more} more", f"{fr} ; et {more} de plus") if more > 0 else Texts(en, fr)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import takewhile
@@ -17,6 +19,10 @@ ROOTS = frozenset({"input", "config", "context", "steps", "item"})
 """The names an expression may start from."""
 
 MAX_LENGTH = 1000
+MAX_DEPTH = 60
+"""Of the parsed tree, which is walked recursively when it is evaluated."""
+
+_LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`((?:[^`\\]|\\.)*)`""", re.DOTALL)
 
 _PARALLEL = frozenset(
     {
@@ -50,11 +56,27 @@ def compiled(text: str) -> ParsedResult:
     if len(text) > MAX_LENGTH:
         raise BadExpression(detail=f"{len(text)} > {MAX_LENGTH}")
     try:
-        return jmespath.compile(text)
+        for literal in _LITERAL.finditer(text):
+            # jmespath would take what is not JSON for a text, with a warning that it will not always do so.
+            if literal.group(1) is not None:
+                json.loads(literal.group(1).replace("\\`", "`"))
+        parsed: ParsedResult = jmespath.compile(text)
     except JMESPathError as error:
         raise BadExpression(detail=str(error).strip().splitlines()[0]) from None
     except (RecursionError, ValueError) as error:
         raise BadExpression(detail=type(error).__name__) from None
+    if _depth(parsed.parsed) > MAX_DEPTH:
+        raise BadExpression(detail=f"depth > {MAX_DEPTH}")
+    return parsed
+
+
+def _depth(node: Any) -> int:
+    deepest, waiting = 0, [(node, 1)]
+    while waiting:
+        inner, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        waiting += [(child, depth + 1) for child in inner.get("children", ()) if isinstance(child, dict)]
+    return deepest
 
 
 def expressions(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -62,8 +63,13 @@ class SearchPath:
         all_found: dict[str, list[tuple[Path, Path, Signature]]] = {}
         for folder in self.folders:
             for name, path, signature in sorted(_listed(folder)):
-                all_found.setdefault(name, []).append((path, folder, signature))
+                if is_name(name):
+                    all_found.setdefault(name, []).append((path, folder, signature))
         return {name: Found(*files[0], tuple(path for path, _, _ in files[1:])) for name, files in all_found.items()}
+
+    def misnamed(self) -> list[Path]:
+        """Files that :meth:`scan` leaves out for their names."""
+        return sorted(path for folder in self.folders for name, path, _ in _listed(folder) if not is_name(name))
 
 
 def signature_of(path: Path | str) -> Signature | None:
@@ -83,20 +89,18 @@ def _signature(found: os.stat_result) -> Signature:
 
 
 def _listed(folder: Path) -> list[tuple[str, Path, Signature]]:
-    listed = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                name = stem_of(entry.name)
-                if name is None or not is_name(name):
-                    continue
-                try:
-                    signature = _signature(entry.stat())
-                except OSError:
-                    signature = (0, 0, 0, 0)
-                listed.append((name, folder / entry.name, signature))
-    except OSError:
-        return listed
+    """Name, path and signature of every file in ``folder`` that could be a template's, whatever its name."""
+    listed: list[tuple[str, Path, Signature]] = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            name = stem_of(entry.name)
+            if name is None:
+                continue
+            try:
+                signature = _signature(entry.stat())
+            except OSError:
+                signature = (0, 0, 0, 0)
+            listed.append((name, folder / entry.name, signature))
     return listed
 
 

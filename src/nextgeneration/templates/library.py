@@ -58,7 +58,7 @@ class TemplateLibrary:
         clock: Clock | None = None,
     ) -> None:
         self._folders: tuple[Path | str, ...] = folders
-        self._validator = validator
+        self.validator = validator
         clock = clock or SystemClock()
         self._upkeep = Upkeep(
             folders,
@@ -141,6 +141,10 @@ class TemplateLibrary:
         """Every template's file and what it shadows, as they are on disk now."""
         return self._upkeep.shelf.path.scan()
 
+    def misnamed(self) -> list[Path]:
+        """Files that would be templates if their names could be a template's."""
+        return self._upkeep.shelf.path.misnamed()
+
     def reload(self, name: str) -> Revision:
         """Read a template's file again now, and its children with it.
 
@@ -168,19 +172,27 @@ class TemplateLibrary:
         Raises:
             TemplateInvalid: it cannot be used.
         """
-        checked = deepcopy(check(Document(IN_MEMORY, "", data), self._validator))
-        parent = None
-        if checked.get("parent"):
-            child = Child(checked, IN_MEMORY, lambda: None)
-            problem = None
-            try:
-                parent = self.get(child.wants)
-            except TemplateInvalid as error:
-                problem = error
-            except TemplateUnknown:
-                parent = None
-            parent = child.check(parent, problem)
-        return resolve(checked, parent, IN_MEMORY)
+        return self.resolve_document(Document(IN_MEMORY, "", data))
+
+    def resolve_document(self, document: Document) -> Revision:
+        """The revision of a text that was read from anywhere; nothing is cached.
+
+        Raises:
+            TemplateInvalid: it cannot be used.
+        """
+        data = deepcopy(check(document, self.validator))
+        child = Child(data, document.path, lambda: document.line_of("/parent"))
+        if not child.wants:
+            return resolve(data, None, document.path)
+        parent: Revision | None = None
+        problem: TemplateInvalid | None = None
+        try:
+            parent = self.get(child.wants)
+        except TemplateInvalid as error:
+            problem = error
+        except TemplateUnknown:
+            pass  # what the child makes of this is said below
+        return resolve(data, child.check(parent, problem), document.path)
 
     def inherit(self, child: Revision, parent: Revision) -> Revision:
         """``child`` with ``parent`` laid under it and everything it was built from.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.language import LANGUAGES, Texts
+from nextgeneration.kernel.show import shortened
 from nextgeneration.templates.errors import (
     ParentCycle,
     ParentInvalid,
@@ -18,6 +19,8 @@ from nextgeneration.templates.errors import (
 from nextgeneration.templates.inherit import MAX_PARENTS
 from nextgeneration.templates.revision import Revision
 from nextgeneration.templates.versions import parent_reference
+
+_LONGEST_REASON = 300
 
 
 class Child:
@@ -47,12 +50,10 @@ class Child:
         """
         if isinstance(problem, ParentCycle):
             raise self.circle()
+        if isinstance(problem, ParentsTooDeep):
+            raise ParentsTooDeep.at(self._path, [too_deep(self._line())])
         if parent is None and problem is not None:
-            what = Texts(
-                f"`{self.wants}` is broken: {problem.message('en')}.",
-                f"`{self.wants}` est cassé : {problem.message('fr')}.",
-            )
-            raise self._error(ParentInvalid, what, Texts("Mend the parent.", "Réparez le parent."))
+            raise self._error(ParentInvalid, self._broken(problem), Texts("Mend it.", "Réparez-le."))
         if parent is None:
             what = Texts(f"there is no template named `{self.wants}`.", f"aucun modèle ne s'appelle `{self.wants}`.")
             fix = Texts("Add it beside this file, or remove `parent`.", "Ajoutez-le à côté, ou retirez `parent`.")
@@ -77,6 +78,14 @@ class Child:
         what = Texts(f"`{self.wants}` leads back to this template.", f"`{self.wants}` ramène à ce modèle.")
         fix = Texts("Remove one `parent` of the circle.", "Retirez un `parent` du cercle.")
         return self._error(ParentCycle, what, fix)
+
+    def _broken(self, problem: TemplateInvalid) -> Texts:
+        """What is wrong with the parent, or with the ancestor that breaks it."""
+        if isinstance(problem, ParentInvalid):
+            first: Problem = problem.problems[0]
+            return first.what
+        en, fr = (shortened(problem.message(lang), _LONGEST_REASON) for lang in LANGUAGES)
+        return Texts(f"`{self.wants}` is broken: {en}", f"`{self.wants}` est cassé : {fr}")
 
     def _error(self, kind: type[TemplateInvalid], what: Texts, fix: Texts) -> TemplateInvalid:
         return kind.at(self._path, [Problem("/parent", what, fix, self._line())])

@@ -116,9 +116,11 @@ class Shelf:
         if signature is None:
             if entry.missing_since is None:
                 entry.missing_since = now
-            return now - entry.missing_since < SETTLE_SECONDS
+            folder = signature_of(entry.found.folder)
+            lately = folder is not None and self.is_unsettled(folder[2])
+            return lately and now - entry.missing_since < SETTLE_SECONDS
         entry.missing_since = None
-        return signature != entry.found.signature and self._is_unsettled(signature[2])
+        return signature != entry.found.signature and self.is_unsettled(signature[2])
 
     def load(self, name: str, epoch: object, *, force: bool = False) -> Entry | None:
         """Bring a template and its ancestors up to date; ``None`` when there is no file of this name."""
@@ -225,7 +227,7 @@ class Shelf:
             data, problem = None, error
         self._timing.add(perf_counter() - started)
         logger.debug("read %s: %s", found.source, problem.code if problem else "good")
-        if self._is_unsettled(found.signature[2]):
+        if self.is_unsettled(found.signature[2]):
             found = found._replace(signature=UNSETTLED)
         return Content(found, data, problem, is_new=True)
 
@@ -292,7 +294,8 @@ class Shelf:
             logger.info("template %s %s", change.name, change.kind)
         self._tell(change)
 
-    def _is_unsettled(self, modified: int) -> bool:
+    def is_unsettled(self, modified: int) -> bool:
+        """Whether a time of modification, in nanoseconds, is so recent that another change could share it."""
         return 0 <= self._clock.now().timestamp() - modified / 1e9 < SETTLE_SECONDS
 
     def _evict(self, kept: set[str]) -> None:

@@ -13,15 +13,15 @@ from threading import Lock, RLock
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.observability.metrics import Timing
 from nextgeneration.security.validator import TemplateSecurityValidator
-from nextgeneration.templates.entries import Entry, LibraryChange, Tally
-from nextgeneration.templates.folders import SearchPath
+from nextgeneration.templates.entries import UNSETTLED, Entry, LibraryChange, Tally
+from nextgeneration.templates.folders import SearchPath, Signature, signature_of
 from nextgeneration.templates.shelf import Shelf
 from nextgeneration.templates.watch import Watch
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
-"""How old a scan of the folders may be when somebody asks what there is."""
+"""How old a scan may be when somebody asks what there is and the folders themselves have not changed."""
 
 _RETRY_SECONDS = 0.02
 
@@ -61,7 +61,7 @@ class Upkeep:
         self._news: deque[LibraryChange] = deque()
         self._telling = Lock()
         self._versions_before = 0
-        self._synced: tuple[float, object] = (float("-inf"), None)
+        self._synced: tuple[float, object, list[Signature | None]] = (float("-inf"), None, [])
         self.shelf = self._new_shelf()
         self.entries = self.shelf.entries
         self.watch = Watch(lambda: self.shelf.path.folders, self.look)
@@ -190,14 +190,19 @@ class Upkeep:
         return entry.epoch is epoch and now < entry.expires
 
     def _sync_when_due(self) -> None:
-        at, epoch = self._synced
+        at, epoch, folders = self._synced
         age = self.clock.monotonic() - at
-        if epoch is not self.epoch or age >= (LOOK_SECONDS if self.hot_reload else self._ttl):
+        moved = self.hot_reload and folders != [signature_of(folder) for folder in self.shelf.path.folders]
+        if moved or epoch is not self.epoch or age >= (LOOK_SECONDS if self.hot_reload else self._ttl):
             self._sync()
 
     def _sync(self) -> None:
+        # A folder changes when a file in it is made, renamed or deleted; one that changed just now may do so again
+        # without showing it, and is looked at next time too.
+        found = [signature_of(folder) for folder in self.shelf.path.folders]
+        folders = [UNSETTLED if each and self.shelf.is_unsettled(each[2]) else each for each in found]
         epoch = self.epoch
-        self._synced = (self.clock.monotonic(), epoch)
+        self._synced = (self.clock.monotonic(), epoch, folders)
         if not self.shelf.sync(epoch) and self.watch.running:
             self.watch.wake()
 
