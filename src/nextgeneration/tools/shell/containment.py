@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -86,10 +86,12 @@ class Launch:
     """A command made ready to start.
 
     Attributes:
-        argv: what is really started; its standard input is a life line whose end ends everything.
+        argv: what is really started.
         env: its environment; None for our own.
         cwd: where it is started.
-        descriptors: open descriptors it inherits, closed here once it runs.
+        stdin: its standard input: the reading end of a life line, whose end ends everything.
+        life: the other end, held by nobody but us, so that it closes even when we are killed.
+        descriptors: other open descriptors it inherits.
         status: reading end of a pipe on which bubblewrap reports; None without one.
         tampered: afterwards, the control files that came into being in spite of everything.
     """
@@ -97,14 +99,36 @@ class Launch:
     argv: list[str]
     env: dict[str, str] | None
     cwd: Path
+    stdin: int
+    life: int | None
     descriptors: list[int] = field(default_factory=list)
     status: int | None = None
     tampered: list[str] = field(default_factory=list)
 
     def started(self) -> None:
         """Close what only the started process needs."""
-        while self.descriptors:
-            os.close(self.descriptors.pop())
+        for descriptor in (*self.descriptors, *([self.stdin] if self.stdin >= 0 else [])):
+            os.close(descriptor)
+        self.descriptors, self.stdin = [], -1
+
+    def cut(self) -> None:
+        """End every process, by closing the life line."""
+        if self.life is not None:
+            os.close(self.life)
+            self.life = None
+
+    def close_status(self) -> None:
+        """Close the pipe of reports."""
+        if self.status is not None:
+            os.close(self.status)
+            self.status = None
+
+    def release(self) -> None:
+        """All is cleaned up: whoever waits at the life line may go without doing anything."""
+        if self.life is not None:
+            with suppress(OSError):
+                os.write(self.life, b"\n")
+        self.cut()
 
 
 class Confinement(Protocol):
@@ -153,7 +177,12 @@ class Unconfined:
         home = _home(command.scratch)
         env = None if self._inherit else _variables(Environment.current(), str(home), command)
         argv = [sys.executable, "-I", reaper.__file__, str(limits.memory_mb), *command.argv]
-        yield Launch(argv, env, command.cwd)
+        launch = Launch(argv, env, command.cwd, *os.pipe())
+        try:
+            yield launch
+        finally:
+            launch.started()
+            launch.cut()
 
 
 class Bubblewrap:
@@ -183,20 +212,20 @@ class Bubblewrap:
         before = await asyncio.to_thread(mounts.controls, root, home)
         launch: Launch | None = None
         try:
-            with placeholders.held(str(root), before.absent) as occupied:
-                launch = self._launch(command, limits, before, occupied)
-                try:
-                    yield launch
-                finally:
-                    launch.started()
-                    if launch.status is not None:
-                        os.close(launch.status)
+            with placeholders.swept(str(root), before.absent):
+                launch = self._launch(command, limits, before)
+                yield launch
         except OSError as error:
             raise WorkspaceBusy(detail=error.strerror or str(error)) from error
+        finally:
+            if launch is not None:
+                launch.started()
+                launch.release()
+                launch.close_status()
         launch.tampered = before.made_since(await asyncio.to_thread(mounts.controls, root, home))
 
-    def _launch(self, command: Command, limits: Limits, found: mounts.Controls, occupied: list[str]) -> Launch:
-        shown = mounts.WorkspaceMounts(command.workspace, found, occupied, by_descriptor=self._by_descriptor)
+    def _launch(self, command: Command, limits: Limits, found: mounts.Controls) -> Launch:
+        shown = mounts.WorkspaceMounts(command.workspace, found, by_descriptor=self._by_descriptor)
         status, reports = os.pipe()
         reports = mounts.lifted(reports)
         home = _home(command.scratch)
@@ -216,15 +245,17 @@ class Bubblewrap:
             *command.argv,
         ]
         cleaner = [sys.executable, "-I", "-S", placeholders.__file__]
-        cleaner_args = shlex.join([str(command.workspace), *found.absent])
         outer = _OUTER.format(
             data=limits.memory_mb * 1024,
             file=limits.file_mb * 2048,
             open=limits.open_files,
-            cleaner=f"{shlex.join(cleaner)} $$ {cleaner_args}",
+            workspace=shlex.quote(str(command.workspace)),
+            names=shlex.join(found.absent) or "''",
+            cleaner=shlex.join(cleaner),
         )
         env = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-        return Launch(["/bin/sh", "-c", outer, "sh", *argv], env, Path("/"), [*shown.descriptors, reports], status)
+        descriptors = [*shown.descriptors, reports]
+        return Launch(["/bin/sh", "-c", outer, "sh", *argv], env, Path("/"), *os.pipe(), descriptors, status)
 
     def _settings(self, command: Command, toolchains: list[Path]) -> list[str]:
         variables = _variables(self._environment, mounts.HOME, command)
@@ -240,19 +271,18 @@ _NAMESPACES = (
     *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
 )
 
-# The life line is the shell's standard input. When it closes, the watcher kills the shell; bubblewrap
-# dies with its parent, and with it everything in its process namespace. `$$` is the shell, also in
-# the watcher. The command itself runs in the foreground: what a shell puts in the background
-# ignores interrupts.
+# The life line is the shell's standard input, and the watcher waits at it. A line on it says that all
+# is cleaned up. When it closes without one, we were killed or want the end: the watcher kills
+# bubblewrap, and with it goes everything in its process namespace. `$$` is the shell that became
+# bubblewrap, also in the watcher. Placeholders are made once the watcher is there. The command runs
+# in the foreground: what a shell puts in the background ignores interrupts.
 _OUTER = """\
 ulimit -c 0; ulimit -d {data}; ulimit -f {file}; ulimit -n {open}
 exec 9<&0 </dev/null
-{{ read -r _; kill -KILL $$; exec {cleaner}; }} <&9 9<&- >/dev/null 2>&1 &
+{{ read -r _ && exit; kill -KILL $$; exec {cleaner} $$ {workspace} {names}; }} <&9 9<&- >/dev/null 2>&1 &
 exec 9<&-
-"$@"
-code=$?
-kill $!
-exit $code
+cd {workspace} && mkdir -m 1555 -- {names} 2>/dev/null
+exec "$@"
 """
 
 # The number of processes is counted per user namespace, so it can only be set inside. (`-u` is

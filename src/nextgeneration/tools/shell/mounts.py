@@ -215,19 +215,19 @@ class WorkspaceMounts:
     mounted here can be moved by any confined command.
     """
 
-    def __init__(self, root: Path, found: Controls, occupied: list[str], *, by_descriptor: bool) -> None:
+    def __init__(self, root: Path, found: Controls, *, by_descriptor: bool) -> None:
         self.args = ["--bind", str(root), str(root)]
         self.descriptors: list[int] = []
         self._root = root
         protected = sorted({*found.present} - {*found.hidden})
-        above = {str(parent) for path in (*protected, *occupied) for parent in Path(path).parents} - {"."}
+        above = {str(parent) for path in (*protected, *found.absent) for parent in Path(path).parents} - {"."}
         # Without a mount on the folder above it, renaming that folder would free a protected name.
         for path in sorted(above):
             self._mount("--bind", path, by_descriptor)
         for path in protected:
             self._mount("--ro-bind", path, by_descriptor)
         # What lies here never reaches the disk; and a new file system costs less than a mount of an old one.
-        for path in (*occupied, *found.hidden):
+        for path in (*found.absent, *found.hidden):
             self.args += ["--size", "4096", "--perms", "0555", "--tmpfs", str(root / path)]
         if Path(sys.prefix).is_relative_to(root) and Path(sys.prefix) != root:
             self.args += ["--ro-bind", sys.prefix, sys.prefix]

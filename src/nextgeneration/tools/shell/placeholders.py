@@ -5,6 +5,9 @@ stand on. An empty folder is the closest thing to nothing: programs that look fo
 name find none, git does not list it, and ``rmdir`` can never remove content. Its mode tells it
 from everybody else's folders, so that no record of it is needed, even after a power loss.
 
+Who makes them is the launcher of a command (:mod:`~nextgeneration.tools.shell.containment`), once
+somebody is there to remove them: no instant is left in which a kill would leave them behind.
+
 Commands of several processes may share a workspace: each holds a shared lock on the workspace's
 folder while it runs, and whoever gets the lock alone afterwards removes what is left. Run as a
 program (standard library only), this module is the clean-up after our own process was killed.
@@ -32,23 +35,22 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW"
 
 
 @contextmanager
-def held(root: str, names: Iterable[str]) -> Iterator[list[str]]:
-    """Occupy those of ``names`` (relative to ``root``) that are absent; gives the ones occupied.
+def swept(root: str, names: Iterable[str]) -> Iterator[None]:
+    """Afterwards the placeholders among ``names`` (relative to ``root``) are gone.
 
-    At the end they are removed, unless another command still needs them; then that one does it.
+    Unless another command still needs them; then that one removes them.
 
     Raises:
-        OSError: the folder cannot be locked or written.
+        OSError: the folder cannot be locked.
     """
-    names = list(names)
     lock = os.open(root, _FOLDER)
     try:
         _share(lock)
         try:
-            yield [name for name in names if _occupy(lock, name)]
+            yield
         finally:
             fcntl.flock(lock, fcntl.LOCK_UN)
-            _sweep(lock, names)
+            _sweep(lock, list(names))
     finally:
         os.close(lock)
 
@@ -64,14 +66,6 @@ def _share(lock: int) -> None:
             time.sleep(0.005)
         else:
             return
-
-
-def _occupy(folder: int, name: str) -> bool:
-    try:
-        os.mkdir(name, MODE, dir_fd=folder)
-    except FileExistsError:
-        return is_placeholder(folder, name)
-    return True
 
 
 def is_placeholder(folder: int | None, name: str) -> bool:
@@ -114,6 +108,7 @@ def _end_group(group: int) -> None:
 
 if __name__ == "__main__":
     _end_group(int(sys.argv[1]))
+    time.sleep(0.01)  # for a process that was just making one
     # The killed process's lock goes with the last of its descriptors, a moment after it.
     for _ in range(20):
         if sweep(sys.argv[2], sys.argv[3:]):

@@ -99,7 +99,7 @@ async def _start(launch: Launch) -> Process:
     try:
         return await asyncio.create_subprocess_exec(
             *launch.argv,
-            stdin=PIPE,
+            stdin=launch.stdin,
             stdout=PIPE,
             stderr=PIPE,
             env=launch.env,
@@ -155,9 +155,10 @@ class _Tree:
 
     async def end(self) -> None:
         """End every process of the tree; nothing to do when it has ended by itself."""
-        life_line = self._process.stdin
-        if life_line is not None:
-            life_line.close()
+        if self._process.returncode is not None:
+            self._take_reports()
+            return
+        self._launch.cut()
         with suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
                 await self._process.wait()
@@ -200,11 +201,12 @@ class _Tree:
 
 
 def _use(pid: int) -> tuple[int, int]:
-    """Number of processes below ``pid``, and the bytes of memory they hold together."""
+    """Number of processes below ``pid``, and the bytes they hold together, shared libraries left out."""
     memory, processes = 0, 0
     with suppress(psutil.Error):
         for child in psutil.Process(pid).children(recursive=True):
             processes += 1
             with suppress(psutil.Error):
-                memory += child.memory_info().rss
+                held = child.memory_info()
+                memory += held.rss - getattr(held, "shared", 0)
     return processes, memory
