@@ -92,6 +92,7 @@ async def test_a_secret_in_a_test_or_an_example_is_told_quietly(tmp_path: Path) 
         ("conf.yaml", "password: tr0ub" + "4dor&3", "password", Severity.MEDIUM),
         (".env", f"JWT_SECRET={RANDOM}", "assigned", Severity.HIGH),
         ("Dockerfile", f"ENV ACCESS_KEY={RANDOM}", "assigned", Severity.HIGH),
+        ("conf.yaml", "POSTGRES_PASSWORD: orders-demo", "password", Severity.MEDIUM),
         ("conf.yaml", "POSTGRES_PASSWORD: postgres", "default-password", Severity.LOW),
         ("app.py", 'url = "postgres://app:s3cr' + 'Et9x@db.internal/app"', "address", Severity.HIGH),
         (".env", "DATABASE_URL=postgres://app:app@localhost/app", "address", Severity.LOW),
@@ -117,6 +118,7 @@ async def test_assignments_and_addresses(tmp_path: Path, name: str, text: str, r
         'label = "Password must hold 8 characters"',
         'PASSWORD = "password"',
         'token = "access_token"',
+        'sasl_password = "projects/p1/secrets/kafka/versions/1"',
         'secret_name = "projects/1/secrets/db2"',
         'API_KEY_HEADER = "X-Api-Key-2"',
         'csrf_token = "X-CSRFToken"',
@@ -142,6 +144,7 @@ async def test_what_is_no_secret_is_left_alone(tmp_path: Path, text: str) -> Non
 
 async def test_actions_and_templates_refer_to_secrets_without_holding_any(tmp_path: Path) -> None:
     workflow = "env:\n  TOKEN: ${{ secrets.TOKEN }}\n  api_key: !vault |\n    x\n  password: *anchor\n"
+    workflow += "labels:\n  password: Mot-de-passe\n"
     result = await scan(
         tmp_path, ci_DOT_yml=workflow, _DOT_env_DOT_example="DB_PASSWORD=postgres\n", x_DOT_lock=f"token={RANDOM}\n"
     )

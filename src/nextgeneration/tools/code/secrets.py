@@ -111,6 +111,28 @@ _DEFAULTS = frozenset(
         "minio", "minioadmin", "123456", "12345678", "password1", "password123", "admin123", "qwerty",
     }
 )  # fmt: skip
+_NO_VALUE = (
+    "/",
+    "./",
+    "../",
+    "~",
+    "$",
+    "@",
+    "--",
+    "http:",
+    "https:",
+    "#",
+    "!",
+    "(",
+    "^",
+    "*",
+    "&",
+    "|",
+    ">",
+    "arn:",
+    "op:",
+)
+"""How paths, references, options, tags, anchors and expressions begin."""
 _HASH_WORDS = re.compile(r"(?i)sha\d|md5|digest|checksum|integrity|hash|commit|uuid|fingerprint|public")
 _LETTERS_ONLY = re.compile(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ_.:/@ -]*")
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "host", "hostname", "server", "example.com"})  # noqa: S104
@@ -318,31 +340,12 @@ def _judge(name: str, value: str, *, config: bool) -> tuple[str, Severity, float
         return "default-password", Severity.LOW, 0.7
     if _PLACEHOLDER.search(value) or value.lower() in _DEFAULTS or any(c.isspace() for c in value):
         return None
+    if config and password and name.isupper() and len(value) >= 6 and _LETTERS_ONLY.fullmatch(value):
+        # Of a program's own environment even a word is a password; elsewhere words are labels.
+        return "password", Severity.MEDIUM, 0.6
     if _LETTERS_ONLY.fullmatch(value) or value.lower().strip("_-") in name.lower():
         return None
-    if value.startswith(
-        (
-            "/",
-            "./",
-            "../",
-            "~",
-            "$",
-            "@",
-            "--",
-            "http:",
-            "https:",
-            "#",
-            "!",
-            "(",
-            "^",
-            "*",
-            "&",
-            "|",
-            ">",
-            "arn:",
-            "op://",
-        )
-    ):
+    if value.startswith(_NO_VALUE) or "/secrets/" in value or ("[" in value and "]" in value):
         return None
     bits, length = entropy(value), len(value)
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)

@@ -21,7 +21,7 @@ just let like made make makes many may me might more most much must my neither n
 once one only or other our out over own per same see shall she should since so some still such than that the
 their them then there these they this those though through thus to too under until up upon us use used uses
 using very was we well were what when where whether which while who whom whose why will with within without
-would yet you your yours
+would yet you your yours two three four five six seven eight nine ten another
 """
 _FRENCH = """
 a à ai ainsi alors après as assez au aucun aucune aussi autre autres aux avait avant avec avoir ayant bien c car
@@ -32,7 +32,7 @@ lors lorsque lui m ma mais malgré même mêmes mes moi moins mon n ne ni non no
 parce parmi pas pendant peu peut peuvent plus plusieurs pour pourquoi puis puisque qu quand que quel quelle
 quelles quels qui quoi s sa sans se selon sera seront ses si sinon soit son sont sous sur t ta tandis te tel
 telle telles tels tes toi ton toujours tous tout toute toutes très trop tu un une vers voici voilà vos votre
-vous y
+vous y trois quatre cinq six sept huit neuf dix
 """
 STOP_WORDS: dict[Lang, frozenset[str]] = {"en": frozenset(_ENGLISH.split()), "fr": frozenset(_FRENCH.split())}
 _SHORTENED = """
