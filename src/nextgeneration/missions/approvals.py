@@ -1,0 +1,141 @@
+"""``Approvals``: what waits for a human, and the answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from nextgeneration.events.schema import Event
+from nextgeneration.kernel.clock import iso
+from nextgeneration.kernel.show import clean, shortened
+from nextgeneration.missions import records
+from nextgeneration.missions.errors import (
+    ApprovalAlreadyDecided,
+    ApprovalAmbiguous,
+    ApprovalChanged,
+    ApprovalExpired,
+    ApprovalUnknown,
+    DeciderRefused,
+    VerdictRefused,
+)
+from nextgeneration.missions.schema import CHOICES, Approval, ApprovalStatus
+from nextgeneration.missions.shared import Shared
+from nextgeneration.storage.database import Connection
+from nextgeneration.storage.sealed import seal
+
+_DECIDER = re.compile(r"(human|rule):\S.{0,199}", re.DOTALL)
+
+
+class Approvals:
+    """The questions of one tenant's missions. Agents have no way to reach it."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    async def pending(self, mission: str | None = None, limit: int | None = None) -> Sequence[Approval]:
+        """What waits for an answer, oldest first, without cards. What has expired is no longer among it."""
+        now = iso(self._shared.clock.now())
+        return [approval for approval in await self.list(("pending",), mission, limit) if approval.expires_at > now]
+
+    async def list(
+        self, status: Sequence[str] | None = None, mission: str | None = None, limit: int | None = None
+    ) -> Sequence[Approval]:
+        """Questions in these states, oldest first, without cards."""
+        shared = self._shared
+        states = None if status is None else [str(state) for state in status]
+        rows = await shared.storage.read(lambda c: shared.approvals.listed(c, shared.tenant, states, mission, limit))
+        return [records.approval(row) for row in rows]
+
+    async def of_mission(self, mission: str) -> Sequence[Approval]:
+        """Every question of one mission, with its card."""
+        return [await self.get(approval.id) for approval in await self.list(mission=mission)]
+
+    async def get(self, ref: str) -> Approval:
+        """One question with its card: by its id, or the beginning or end of it.
+
+        Raises:
+            ApprovalUnknown, ApprovalAmbiguous: not exactly one fits.
+            RecordDamaged: the card is not what was written.
+        """
+        shared, ref = self._shared, clean(ref).strip()
+
+        def op(connection: Connection) -> tuple[list[str], Any]:
+            row = shared.approvals.get(connection, shared.tenant, ref)
+            if row is not None:
+                return [ref], row
+            found = shared.approvals.matching(connection, shared.tenant, ref) if ref else []
+            return found, shared.approvals.get(connection, shared.tenant, found[0]) if len(found) == 1 else None
+
+        found, row = await shared.storage.read(op)
+        if len(found) > 1:
+            raise ApprovalAmbiguous(ref=shortened(ref, 80), found=", ".join(found))
+        if row is None:
+            raise ApprovalUnknown(ref=shortened(ref, 80))
+        return records.approval(row)
+
+    async def decide(
+        self, ref: str, verdict: ApprovalStatus | str, by: str, reason: str = "", *, digest: str | None = None
+    ) -> Approval:
+        """Answer a question, once.
+
+        Args:
+            ref: the approval.
+            verdict: one of its ``choices``.
+            by: ``human:<name>``, or ``rule:<rule>`` for a rule a human made.
+            reason: why, in the decider's words.
+            digest: what the decider looked at; refused when the question is about something else.
+
+        Raises:
+            DeciderRefused: nobody who may answer.
+            VerdictRefused: not one of the choices.
+            ApprovalAlreadyDecided: it has an answer, or no longer stands.
+            ApprovalExpired: nobody answered in time.
+            ApprovalChanged: ``digest`` is not this question's.
+        """
+        if not _DECIDER.fullmatch(by):
+            raise DeciderRefused(by=shortened(clean(by), 80))
+        asked = await self.get(ref)
+        if verdict not in CHOICES.get(asked.kind, ()):
+            raise VerdictRefused(verdict=str(verdict), approval=asked.id, choices=", ".join(asked.choices))
+        if digest is not None and digest != asked.digest:
+            raise ApprovalChanged(approval=asked.id, digest=asked.digest, given=digest)
+        shared, at = self._shared, iso(self._shared.clock.now())
+        change = {"status": str(verdict), "decided_at": at, "decided_by": clean(by), "reason": clean(reason)}
+
+        def op(connection: Connection) -> tuple[Any, Event]:
+            row = shared.approvals.get(connection, shared.tenant, asked.id)
+            if row.status != "pending":
+                raise ApprovalAlreadyDecided(approval=asked.id, status=row.status)
+            if row.expires_at <= at:
+                raise ApprovalExpired(approval=asked.id, at=row.expires_at)
+            if not shared.approvals.move(connection, asked.id, "pending", change):
+                raise ApprovalAlreadyDecided(approval=asked.id, status="?")
+            length = shared.missions.wake(connection, asked.mission_id) or 0
+            event = decided(asked, str(verdict), by, at, length)
+            shared.missions.append(connection, [row_of(event, shared.tenant)])
+            return shared.approvals.get(connection, shared.tenant, asked.id), event
+
+        row, event = await shared.storage.write(op)
+        shared.bus.publish(event)
+        shared.at("approval.decided")
+        return records.approval(row)
+
+
+def decided(asked: Approval, verdict: str, by: str, at: str, seq: int) -> Event:
+    """The journal's word of an answer."""
+    data = {"approval": asked.id, "verdict": verdict, "by": by, "digest": asked.digest}
+    return Event(asked.mission_id, seq, at, "approval.decided", asked.task_id, data)
+
+
+def row_of(event: Event, tenant: str) -> dict[str, Any]:
+    """An event as its journal row."""
+    return {
+        "mission_id": event.mission_id,
+        "seq": event.seq,
+        "tenant": tenant,
+        "at": event.at,
+        "type": event.type,
+        "task_id": event.task,
+        "data": seal(event.data),
+    }

@@ -1,0 +1,154 @@
+"""What a call would do, whether it may, and what a human would be shown: judged without doing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel
+
+from nextgeneration.kernel.canonical import digest
+from nextgeneration.kernel.language import Lang
+from nextgeneration.kernel.risk import Assessment, RiskLabel
+from nextgeneration.kernel.tools import Preview, Tool, ToolContext
+from nextgeneration.security.permissions import Decision, PermissionRules, Verdict, decide
+from nextgeneration.tools.base import parse_args
+from nextgeneration.tools.errors import ToolUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a human granted to a whole mission.
+
+    Attributes:
+        standing: rules from settings that turn a question into a yes.
+        network: whether the network may be used.
+        auto: the strictest label approved in advance (``--yes``); never above ``write``.
+        attended: whether somebody can be asked; otherwise what would ask is refused.
+    """
+
+    standing: tuple[str, ...] = ()
+    network: bool = False
+    auto: RiskLabel | None = None
+    attended: bool = True
+
+    def covers(self, label: RiskLabel) -> bool:
+        """Whether ``auto`` approves a call with this label."""
+        return self.auto is not None and label.rank <= min(self.auto.rank, RiskLabel.WRITE.rank)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool and its arguments."""
+
+    tool: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A call with everything that was found out about it."""
+
+    tool: Tool
+    name: str
+    args: dict[str, Any]
+    parsed: BaseModel
+    digest: str
+    assessment: Assessment
+    decision: Decision
+
+    def preview(self, context: ToolContext) -> Preview:
+        """What a human is shown. Made only when somebody looks: a diff costs more than a judgement."""
+        return self.tool.preview(self.parsed, context)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What would happen if a call were made now."""
+
+    tool: str
+    args: dict[str, Any]
+    assessment: Assessment
+    preview: Preview
+    verdict: Verdict
+    why: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judges the calls of one task.
+
+    Attributes:
+        tools: every tool by its name and its other names.
+        levels: permissions of the task's template, root first.
+    """
+
+    tools: Mapping[str, Tool]
+    levels: Sequence[PermissionRules]
+    policy: Policy
+
+    def tool(self, name: str) -> Tool:
+        """The tool of this name.
+
+        Raises:
+            ToolUnknown: with a suggestion when a name is close.
+        """
+        found = self.tools.get(name)
+        if found is None:
+            close = get_close_matches(name, self.tools, 1)
+            raise ToolUnknown(name=name[:80], hint=f" ({close[0]}?)" if close else "")
+        return found
+
+    def judge(self, tool: Tool, args: dict[str, Any], identity: str, context: ToolContext) -> Judged:
+        """Parse, assess and decide one call.
+
+        Raises:
+            BadArguments: the arguments do not fit.
+            NGError: the tool cannot judge it, such as a path outside the workspace.
+        """
+        spec = tool.spec
+        parsed = parse_args(tool, args)
+        assessment = tool.assess(parsed, context)
+        if assessment.label.rank < spec.risk.rank:
+            assessment = assessment.raised(spec.risk, f"{spec.name} is {spec.risk}")
+        decision = decide(
+            self.levels,
+            self.policy.standing,
+            spec.name,
+            tool.subjects(parsed),
+            assessment.label,
+            spec.effect,
+            aliases=spec.aliases,
+        )
+        return Judged(tool, spec.name, args, parsed, identity, assessment, decision)
+
+
+def identity(name: str, args: Mapping[str, Any]) -> str:
+    """The digest by which a call is recognised again: its tool and its arguments.
+
+    Raises:
+        NotCanonical: the arguments are not plain JSON.
+    """
+    return digest([name, args])
+
+
+def shown(judged: Judged, context: ToolContext) -> dict[str, Any]:
+    """One call as an approval's card shows it."""
+    return {
+        "tool": judged.name,
+        "args": judged.args,
+        "label": judged.assessment.label.value,
+        "reasons": list(judged.assessment.reasons),
+        "conditions": dict(judged.assessment.conditions),
+        "preview": judged.preview(context).model_dump(mode="json"),
+        "verdict": judged.decision.verdict.value,
+    }
+
+
+def said(text: object, lang: Lang) -> str:
+    """A text of either kind, in the mission's language."""
+    say = getattr(text, "say", None)
+    return str(say(lang)) if say else str(text)

@@ -1,0 +1,428 @@
+"""``Missions``: accept, find, claim and cancel missions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from nextgeneration.events.bus import Bus
+from nextgeneration.events.schema import Event
+from nextgeneration.kernel.canonical import digest
+from nextgeneration.kernel.clock import Clock, SystemClock, from_iso, iso
+from nextgeneration.kernel.ids import new_id
+from nextgeneration.kernel.show import clean, shortened
+from nextgeneration.missions import records
+from nextgeneration.missions.approvals import Approvals, row_of
+from nextgeneration.missions.boundaries import At, nowhere
+from nextgeneration.missions.claims import Claim
+from nextgeneration.missions.errors import (
+    BudgetRefused,
+    GoalRefused,
+    IdempotencyConflict,
+    MissionAmbiguous,
+    MissionCancelled,
+    MissionEnded,
+    MissionHeld,
+    MissionUnknown,
+)
+from nextgeneration.missions.holders import is_alive, is_dead, this_process
+from nextgeneration.missions.records import Effect, Pin
+from nextgeneration.missions.schema import (
+    Budget,
+    Mission,
+    MissionLine,
+    MissionRequest,
+    MissionStatus,
+    TaskRecord,
+)
+from nextgeneration.missions.shared import Shared
+from nextgeneration.settings.missions import MissionSettings
+from nextgeneration.storage.database import Connection, Storage
+from nextgeneration.storage.errors import RecordDamaged
+from nextgeneration.storage.sealed import seal
+
+__all__ = ["Claim", "Damage", "Missions"]
+
+T = TypeVar("T")
+
+OPEN = (MissionStatus.QUEUED, MissionStatus.RUNNING, MissionStatus.WAITING)
+
+
+class Damage(NamedTuple):
+    """One record that does not hold what was written."""
+
+    mission: str
+    table: str
+    id: str
+    detail: str
+
+
+class _Taken(NamedTuple):
+    """What a claim transaction read."""
+
+    row: Any
+    effects: list[Any]
+    tasks: list[Any]
+    pins: list[Any]
+
+
+class Missions:
+    """The missions of one tenant.
+
+    Args:
+        storage: where they are kept.
+        settings: limits and defaults.
+        clock: the time.
+        bus: where events are announced.
+        holder: the name under which leases are held; by default this process.
+        at: called at every boundary, so that tests can cut there.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        settings: MissionSettings | None = None,
+        *,
+        clock: Clock | None = None,
+        bus: Bus | None = None,
+        holder: str | None = None,
+        at: At = nowhere,
+    ) -> None:
+        self.settings = settings or MissionSettings()
+        self._shared = Shared(
+            storage,
+            clock or SystemClock(),
+            bus or Bus(),
+            holder or this_process(),
+            lease_seconds=self.settings.lease_seconds,
+            approval_days=self.settings.approval_days,
+            at=at,
+        )
+        self.approvals = Approvals(self._shared)
+
+    @property
+    def bus(self) -> Bus:
+        """Where the events of these missions are announced."""
+        return self._shared.bus
+
+    # -- accepting ---------------------------------------------------------------------------------------------------
+
+    async def accept(self, request: MissionRequest, key: str | None = None) -> Mission:
+        """Take a mission; it is on disk when this returns. Nothing is held or run yet.
+
+        Args:
+            request: what is asked for.
+            key: an idempotency key: the same key and request give the same mission.
+
+        Raises:
+            GoalRefused: the goal is empty or too long.
+            BudgetRefused: the budget is none, or more than the settings leave.
+            IdempotencyConflict: the key stands for another request.
+        """
+        goal = self._goal(request.goal)
+        budget = self._budget(request)
+        shared, at = self._shared, iso(self._shared.clock.now())
+        mission = Mission(
+            id=new_id("mis"),
+            tenant=shared.tenant,
+            status=MissionStatus.QUEUED,
+            goal=goal,
+            workspace=clean(request.workspace),
+            lang=request.lang,
+            budget=budget,
+            options=request.options,
+            attempt=0,
+            holder=None,
+            lease_until=None,
+            seq=1,
+            tool_calls=0,
+            seconds=0.0,
+            cancelled_by=None,
+            reason="",
+            created_at=at,
+            ended_at=None,
+        )
+        row = _row(mission)
+        event = Event(mission.id, 1, at, "mission.accepted", None, {"goal": goal, "workspace": mission.workspace})
+        asked = "" if key is None else digest([goal, mission.workspace, mission.lang, row["budget"], row["options"]])
+
+        def op(connection: Connection) -> str:
+            if key is not None:
+                known = shared.missions.remembered(connection, shared.tenant, clean(key))
+                if known is not None:
+                    if known[1] != asked:
+                        raise IdempotencyConflict(mission=known[0])
+                    return known[0]
+            shared.missions.accept(connection, row)
+            shared.missions.append(connection, [row_of(event, shared.tenant)])
+            if key is not None:
+                remembered = {"tenant": shared.tenant, "key": clean(key), "mission_id": mission.id}
+                shared.missions.remember(connection, {**remembered, "digest": asked, "at": at})
+            return mission.id
+
+        taken = await shared.storage.write(op)
+        if taken != mission.id:
+            return await self.get(taken)
+        shared.bus.publish(event)
+        shared.at("mission.accepted")
+        return mission
+
+    def _goal(self, text: str) -> str:
+        goal = clean(text).strip()
+        if not goal or not any(character.isprintable() and not character.isspace() for character in goal):
+            raise GoalRefused(detail="it is empty")
+        if len(goal) > self.settings.mission_max_goal:
+            raise GoalRefused(detail=f"{len(goal)} > {self.settings.mission_max_goal}")
+        return goal
+
+    def _budget(self, request: MissionRequest) -> Budget:
+        asked, settings = request.budget, self.settings
+        calls = settings.mission_tool_calls if asked.tool_calls is None else asked.tool_calls
+        seconds = settings.mission_seconds if asked.seconds is None else asked.seconds
+        if not 0 < calls <= settings.mission_max_tool_calls:
+            raise BudgetRefused(field="tool_calls", value=calls, limit=settings.mission_max_tool_calls)
+        if not math.isfinite(seconds) or not 0 < seconds <= settings.mission_max_seconds:
+            raise BudgetRefused(field="seconds", value=seconds, limit=settings.mission_max_seconds)
+        if asked.credits != 0:
+            raise BudgetRefused(field="credits", value=asked.credits, limit=0)
+        return Budget(calls, float(seconds))
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    async def resolve(self, ref: str) -> str:
+        """The id of the one mission that ``ref`` names: an id, or its beginning or end.
+
+        Raises:
+            MissionUnknown: none.
+            MissionAmbiguous: several.
+        """
+        shared, ref = self._shared, clean(ref).strip()
+
+        def op(connection: Connection) -> list[str]:
+            exact = shared.missions.get(connection, shared.tenant, ref)
+            return [exact[0]] if exact else shared.missions.matching(connection, shared.tenant, ref) if ref else []
+
+        found = await shared.storage.read(op)
+        if not found:
+            raise MissionUnknown(ref=shortened(ref, 80))
+        if len(found) > 1:
+            raise MissionAmbiguous(ref=shortened(ref, 80), found=", ".join(found))
+        return found[0]
+
+    async def get(self, ref: str) -> Mission:
+        """One mission, with its plan and report.
+
+        Raises:
+            MissionUnknown, MissionAmbiguous: not exactly one fits.
+            RecordDamaged: its record is not what was written.
+        """
+        shared, mission = self._shared, await self.resolve(ref)
+        row = await shared.storage.read(lambda c: shared.missions.get(c, shared.tenant, mission))
+        return records.mission(row)
+
+    async def list(
+        self, status: Sequence[MissionStatus] | None = None, limit: int | None = 100
+    ) -> Sequence[MissionLine]:
+        """Missions, newest first."""
+        shared = self._shared
+        states = None if status is None else [str(state) for state in status]
+        rows = await shared.storage.read(lambda c: shared.missions.lines(c, shared.tenant, states, limit))
+        return [records.line(row) for row in rows]
+
+    async def journal(self, ref: str, after: int = 0, limit: int | None = None) -> Sequence[Event]:
+        """A mission's events, in order, from the one after number ``after``."""
+        shared, mission = self._shared, await self.resolve(ref)
+        rows = await shared.storage.read(lambda c: shared.missions.journal(c, mission, after, limit))
+        return [records.event(mission, row) for row in rows]
+
+    async def tasks(self, ref: str) -> Sequence[TaskRecord]:
+        """A mission's tasks, with their reports."""
+        shared, mission = self._shared, await self.resolve(ref)
+        rows = await shared.storage.read(lambda c: shared.missions.tasks(c, mission))
+        return [records.task(mission, row) for row in rows]
+
+    async def effects(self, ref: str) -> Sequence[Effect]:
+        """A mission's effects, by task and position."""
+        shared, mission = self._shared, await self.resolve(ref)
+        rows = await shared.storage.read(lambda c: shared.effects.all(c, mission))
+        return [records.effect(row) for row in rows]
+
+    # -- claiming ----------------------------------------------------------------------------------------------------
+
+    async def claim(self, ref: str) -> Claim:
+        """Take the lease on a mission. What was recorded of it is loaded once, here.
+
+        Raises:
+            MissionHeld: a live worker has it; ``holder`` names it.
+            MissionEnded: nothing more happens in it.
+            MissionCancelled: it had been cancelled; now it has ended.
+            RecordDamaged: one of its records is not what was written.
+        """
+        shared = self._shared
+        mission = await self.resolve(ref) if ref not in shared.live else ref
+        expected: int | None = None
+        while True:
+            until = iso(shared.lease_end())
+            seen = expected
+
+            def op(connection: Connection, until: str = until, seen: int | None = seen) -> _Taken | Any:
+                row = shared.missions.get(connection, shared.tenant, mission)
+                values = row._asdict()
+                free = values["status"] in {"queued", "waiting", "parked"} or values["attempt"] == seen
+                if MissionStatus(values["status"]).ended or values["cancelled_by"] or not free:
+                    return row
+                return self._take(connection, row, until)
+
+            taken = await shared.storage.write(op)
+            if isinstance(taken, _Taken):
+                return self._claimed(taken)
+            expected = await self._may_take(taken)
+
+    def _take(self, connection: Connection, row: Any, until: str) -> _Taken:
+        shared, store = self._shared, self._shared.missions
+        mission, attempt = row.id, row.attempt
+        effects = tasks = pins = []
+        if attempt:
+            effects = shared.effects.all(connection, mission)
+            tasks = store.tasks(connection, mission)
+            pins = store.pins(connection, mission)
+        length = store.claim(connection, mission, attempt, shared.holder, until)
+        event = Event(
+            mission,
+            length or 0,
+            iso(shared.clock.now()),
+            "mission.claimed",
+            None,
+            {"attempt": attempt + 1, "holder": shared.holder},
+        )
+        store.append(connection, [row_of(event, shared.tenant)])
+        return _Taken(store.get(connection, shared.tenant, mission), effects, tasks, pins)
+
+    def _claimed(self, taken: _Taken) -> Claim:
+        shared = self._shared
+        mission = records.mission(taken.row)
+        claim = Claim(
+            shared,
+            mission,
+            effects=[records.effect(row) for row in taken.effects],
+            tasks=[records.task(mission.id, row) for row in taken.tasks],
+            pins=[records.pin(mission.id, row) for row in taken.pins],
+        )
+        shared.live[mission.id] = claim
+        if shared.bus.listening:
+            data = {"attempt": mission.attempt, "holder": shared.holder}
+            shared.bus.publish(Event(mission.id, mission.seq, iso(shared.clock.now()), "mission.claimed", None, data))
+        shared.at("mission.claimed")
+        return claim
+
+    async def _may_take(self, row: Any) -> int:
+        """The attempt that may be taken over: its lease is free.
+
+        Raises:
+            MissionEnded, MissionCancelled, MissionHeld: it may not.
+        """
+        if MissionStatus(row.status).ended:
+            raise MissionEnded(mission=row.id, status=row.status)
+        if not self._free(row.holder, row.lease_until):
+            raise MissionHeld(mission=row.id, holder=row.holder)
+        if row.cancelled_by:
+            await self.cancel(row.id, row.cancelled_by)
+            raise MissionCancelled(mission=row.id, by=row.cancelled_by)
+        return int(row.attempt)
+
+    def _free(self, holder: str | None, until: str | None) -> bool:
+        if holder is None or until is None or is_dead(holder):
+            return True
+        now, end = self._shared.clock.now(), from_iso(until)
+        # A lease that ends later than any lease can was taken before the clock was set back.
+        nonsense = end > now + timedelta(seconds=2 * self._shared.lease_seconds)
+        return end <= now or (nonsense and not is_alive(holder))
+
+    async def orphans(self) -> Sequence[MissionLine]:
+        """Missions somebody should go on with, oldest first.
+
+        Queued ones, running ones whose worker is dead, and waiting ones whose questions were all answered or
+        have expired. Those that were being cancelled when their worker died are ended on the way.
+        """
+        shared = self._shared
+        now = iso(shared.clock.now())
+
+        def op(connection: Connection) -> tuple[list[Any], set[str]]:
+            rows = shared.missions.lines(connection, shared.tenant, [state.value for state in OPEN], None)
+            return rows, shared.approvals.asking(connection, shared.tenant, now)
+
+        rows, asking = await shared.storage.read(op)
+        found = []
+        for row in reversed(rows):
+            if row.status == "running" and not self._free(row.holder, row.lease_until):
+                continue
+            if row.status == "waiting" and row.id in asking:
+                continue
+            if row.cancelled_by:
+                await self.cancel(row.id, row.cancelled_by)
+                continue
+            found.append(records.line(row))
+        return found
+
+    async def cancel(self, ref: str, by: str) -> Mission:
+        """Cancel a mission: at once when nobody works on it, else its worker is told.
+
+        Raises:
+            MissionEnded: it has ended already; being cancelled twice is no error.
+        """
+        shared, mission = self._shared, await self.resolve(ref)
+        by, at = clean(by), iso(shared.clock.now())
+
+        def op(connection: Connection) -> tuple[Any, Event | None]:
+            row = shared.missions.get(connection, shared.tenant, mission)
+            now = row.status != "running" or self._free(row.holder, row.lease_until)
+            if MissionStatus(row.status).ended or (row.cancelled_by and not now):
+                return row, None
+            length = shared.missions.cancel(connection, mission, row.cancelled_by or by, at, now=now)
+            event = Event(mission, length or 0, at, "mission.cancelled", None, {"by": by, "ended": now})
+            shared.missions.append(connection, [row_of(event, shared.tenant)])
+            if now:
+                shared.approvals.void(connection, mission)
+            return shared.missions.get(connection, shared.tenant, mission), event
+
+        row, event = await shared.storage.write(op)
+        if event is None and row.status not in {"cancelled", "running"}:
+            raise MissionEnded(mission=mission, status=row.status)
+        if event is not None:
+            shared.bus.publish(event)
+        claim = shared.live.get(mission)
+        if claim is not None:
+            claim.stop(MissionCancelled(mission=mission, by=by))
+        return records.mission(row)
+
+    # -- checking ----------------------------------------------------------------------------------------------------
+
+    async def integrity(self) -> Sequence[Damage]:
+        """Read every record of every mission and name those that are not what was written."""
+        damages: list[Damage] = []
+        for line in await self.list(limit=None):
+            for read in (self.get, self.tasks, self.effects, self.journal, self.approvals.of_mission, self._pins):
+                try:
+                    await read(line.id)
+                except RecordDamaged as error:
+                    damages.append(Damage(line.id, error.table, error.id, error.detail))
+        return damages
+
+    async def _pins(self, mission: str) -> Sequence[Pin]:
+        shared = self._shared
+        rows = await shared.storage.read(lambda c: shared.missions.pins(c, mission))
+        return [records.pin(mission, row) for row in rows]
+
+
+def _row(mission: Mission) -> dict[str, Any]:
+    row = {name: getattr(mission, name) for name in Mission.__slots__}
+    row |= {
+        "status": mission.status.value,
+        "budget": seal(asdict(mission.budget)),
+        "options": seal(mission.options.model_dump(mode="json")),
+        "tool_limit": mission.budget.tool_calls,
+    }
+    return row

@@ -1,0 +1,100 @@
+"""JSON as it is stored: one serializer, plain types only, with a checksum that shows a flipped byte.
+
+A sealed text is eight hexadecimal digits of CRC-32 followed by compact JSON, so that ``substr(x, 9)`` is the JSON.
+The checksum finds accidents; it is no protection against somebody who may write the database.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from typing import Any
+
+from nextgeneration.kernel.show import clean
+from nextgeneration.storage.errors import NotStorable, RecordDamaged
+
+MAX_DEPTH = 200
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
+_decode = json.JSONDecoder().decode
+
+
+def seal(value: Any) -> str:
+    """``value`` as sealed JSON. Lone surrogates and NUL become U+FFFD, non-finite numbers ``null``.
+
+    Raises:
+        NotStorable: it holds something JSON has no form for, or is nested deeper than :data:`MAX_DEPTH`.
+    """
+    try:
+        return seal_json(_encode(value))
+    except (ValueError, TypeError, RecursionError, UnicodeEncodeError):
+        return seal_json(_encode(plain(value)))
+
+
+def seal_json(text: str) -> str:
+    """Compact JSON that is already text, sealed.
+
+    Raises:
+        UnicodeEncodeError: it holds lone surrogates.
+    """
+    return f"{zlib.crc32(text.encode()):08x}{text}"
+
+
+def unseal(text: str, table: str, key: str) -> Any:
+    """The value that was sealed.
+
+    Raises:
+        RecordDamaged: naming ``table`` and ``key``, when the bytes are not those that were written.
+    """
+    try:
+        return _decode(unsealed(text, table, key))
+    except (ValueError, RecursionError) as error:
+        raise RecordDamaged(table=table, id=key, detail=str(error)) from None
+
+
+def unsealed(text: str, table: str, key: str) -> str:
+    """The JSON text that was sealed, its checksum verified.
+
+    Raises:
+        RecordDamaged: naming ``table`` and ``key``, when the bytes are not those that were written.
+    """
+    body = text[8:]
+    try:
+        right = int(text[:8], 16) == zlib.crc32(body.encode())
+    except (ValueError, TypeError):
+        right = False
+    if not right:
+        raise RecordDamaged(table=table, id=key, detail="checksum")
+    return body
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A copy of ``value`` in plain JSON types, cleaned; what JSON cannot say is an error.
+
+    Raises:
+        NotStorable: naming the type that has no JSON form, or the depth.
+    """
+    if depth > MAX_DEPTH:
+        raise NotStorable(detail=f"nested deeper than {MAX_DEPTH}")
+    if isinstance(value, str):
+        return clean(str(value))
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {_key(key): plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item, depth + 1) for item in value]
+    raise NotStorable(detail=type(value).__name__)
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return clean(str(key))
+    if isinstance(key, (int, float)) and not isinstance(key, bool):
+        return str(key)
+    raise NotStorable(detail=f"a key of type {type(key).__name__}")
