@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import dis
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -128,9 +130,8 @@ def test_stubs_say_what_the_signature_says_and_no_more() -> None:
     )
     assert changed.startswith('#!/usr/bin/env python\n# a licence\n"""TODO: describe mod."""\n\nfrom __future__')
     assert "Yields" not in changed
-    assert "def one(): return 1\n" in changed
-    assert names(changed)["run"]
-    assert not names(changed)["one"]
+    assert 'def one():\n    """TODO: describe one."""\n    return 1\n' in changed
+    assert all(names(changed).values())
 
 
 def test_generators_yield_and_stubs_speak_french() -> None:
@@ -140,19 +141,22 @@ def test_generators_yield_and_stubs_speak_french() -> None:
 
 
 def test_line_ends_indentation_and_decorators_are_kept() -> None:
+    assert stubbed("class É(X): a = 1; b = 2\n").endswith(
+        'class É(X):\n    """TODO: describe É."""\n\n    a = 1; b = 2\n'
+    )
     changed = stubbed("class A:\r\n\tx = 1\r\n\r\n\tdef f(self):\r\n\t\t@x\r\n\t\tdef g(): ...\r\n")
     assert changed.count("\r\n") == changed.count("\n")
     assert '\t\t"""TODO: describe f."""\r\n\t\t@x\r\n' in changed
 
 
 async def test_a_file_has_one_finding_and_one_patch_that_verifies(context: ToolContext) -> None:
-    (context.workspace / "mod.py").write_text(MODULE.replace("def one(): return 1\n", ""))
+    (context.workspace / "mod.py").write_text(MODULE)
     result = await call(context)
     value = Coverage.model_validate(result.value)
-    assert (value.public, value.documented, value.percent) == (7, 1, 14.3)
+    assert (value.public, value.documented, value.percent) == (8, 1, 12.5)
     (finding,) = result.findings
     assert finding.severity is Severity.LOW
-    assert finding.title == "mod.py: 6 of 7 public definitions have no docstring"
+    assert finding.title == "mod.py: 7 of 8 public definitions have no docstring"
     (proposal,) = result.proposals
     await call(context, "fs.patch", **proposal.args)
     assert proposal.verify is not None
@@ -160,7 +164,7 @@ async def test_a_file_has_one_finding_and_one_patch_that_verifies(context: ToolC
     assert finding.id not in {f.id for f in again.findings}
     assert [f.rule for f in again.findings] == ["docs.docstring-stub"]
     assert again.value["documented"] == 1
-    assert again.value["files"][0]["stubs"] == 6
+    assert again.value["files"][0]["stubs"] == 7
     assert not again.proposals
 
 
@@ -212,10 +216,18 @@ _LINES = st.lists(
 def test_stubs_never_change_what_a_module_does(lines: list[str]) -> None:
     source = Source("mod.py", "\n".join(lines))
     tree = parse(source)
-    if tree is None:
+    try:
+        before = shape(compile(source.text, "m", "exec", optimize=2))
+    except SyntaxError:
         return
+    assert tree is not None
     missing = [item for item in public(tree, "mod.py") if item.docstring is None]
     changed = with_stubs(source, missing, "en")
-    kept = [line for line in changed.split("\n") if line not in source.lines]
-    assert parse(Source("mod.py", changed)) is not None
-    assert all("TODO" in line or line.strip() in {"", '"""', "Args:", "Returns:", "Yields:"} for line in kept)
+    assert shape(compile(changed, "m", "exec", optimize=2)) == before
+
+
+def shape(compiled: CodeType) -> tuple[Any, ...]:
+    """What a module does, without docstrings (``-OO``) and line numbers."""
+    inner = tuple(shape(const) if isinstance(const, CodeType) else repr(const) for const in compiled.co_consts)
+    does = tuple((step.opname, step.arg) for step in dis.get_instructions(compiled) if step.opname != "NOP")
+    return compiled.co_name, does, compiled.co_names, compiled.co_varnames, inner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -105,18 +106,24 @@ class Ruff:
         )
 
     async def _run(self, paths: Sequence[str], options: Sequence[str], seconds: float) -> bytes:
-        # The list goes through a file: 20,000 paths do not fit an argv everywhere.
-        with tempfile.NamedTemporaryFile("w", dir=self._scratch, suffix=".files", encoding="utf-8") as listed:
-            listed.write("".join(f"./{path}\n" for path in paths if "\n" not in path and "\r" not in path))
-            listed.flush()
-            argv = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--exit-zero", *options, f"@{listed.name}"]
-            try:
-                async with asyncio.timeout(seconds):
-                    return await _output(argv, self._root)
-            except TimeoutError:
-                raise LinterTooSlow(seconds=round(seconds)) from None
-            except OSError as error:
-                raise LinterFailed(detail=str(error)) from error
+        listed = await asyncio.to_thread(self._listed, paths)
+        try:
+            argv = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--exit-zero", *options, f"@{listed}"]
+            async with asyncio.timeout(seconds):
+                return await _output(argv, self._root)
+        except TimeoutError:
+            raise LinterTooSlow(seconds=round(seconds)) from None
+        except OSError as error:
+            raise LinterFailed(detail=str(error)) from error
+        finally:
+            listed.unlink(missing_ok=True)
+
+    def _listed(self, paths: Sequence[str]) -> Path:
+        """A file with one path a line: 20,000 paths do not fit an argv everywhere."""
+        number, name = tempfile.mkstemp(".files", dir=self._scratch)
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write("".join(f"./{path}\n" for path in paths if "\n" not in path and "\r" not in path))
+        return Path(name)
 
 
 async def _output(argv: Sequence[str], folder: Path) -> bytes:

@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from pydantic import BaseModel, ConfigDict, Field
 
 from nextgeneration.kernel.actions import Check, Proposal
-from nextgeneration.kernel.findings import Severity
+from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.tools import ToolContext, ToolResult, ToolSpec
 from nextgeneration.tools.base import Args, BaseTool
@@ -40,6 +40,7 @@ _INTERNAL = frozenset({"scripts", "benchmarks", "bench", "migrations"})
 _parsing = threading.Lock()
 
 _TODO = Texts("TODO: describe", "À FAIRE : décrire")
+_MISSING = "docs.docstring-missing"
 _STUB = re.compile(r"TODO: describe|À FAIRE : décrire")
 
 
@@ -118,16 +119,21 @@ def _repeats(node: Definition) -> bool:
 
 
 def with_stubs(source: Source, missing: Sequence[Public], lang: Lang) -> str:
-    """The text with a stub for each of ``missing`` that can take one; the same text when none can."""
+    """The text with a stub for each of ``missing``; the same text when that would change anything else."""
     lines = source.text.split("\n")
     end = "\r" if lines[0].endswith("\r") else ""
-    for item in sorted(missing, key=lambda p: _first_line(p.node), reverse=True):
-        at = _first_line(item.node)
-        if at == 0:
-            continue
-        indent = re.match(r"\s*", lines[at - 1])
-        stub = _stub(item, indent[0].rstrip("\r") if indent else "", lang)
-        lines[at - 1 : at - 1] = [line + end for line in stub]
+    for item in sorted(missing, key=lambda p: _order(_first(p.node)), reverse=True):
+        at, column = _first(item.node)
+        line = lines[at - 1]
+        indent = re.match(r"[ \t\f]*", line)
+        space = indent[0] if indent else ""
+        if column is None:
+            lines[at - 1 : at - 1] = [text + end for text in _stub(item, space, lang)]
+        else:
+            # The body shares the header's line: it moves to lines of its own.
+            head, body = (part.decode() for part in (line.encode()[:column], line.encode()[column:]))
+            stub = [text + end for text in _stub(item, space + "    ", lang)]
+            lines[at - 1 : at] = [head.rstrip() + end, *stub, space + "    " + body]
     changed = "\n".join(lines)
     tree, before = parse(Source(source.path, changed)), parse(source)
     if tree is None or before is None or ast.dump(_bare(tree)) != ast.dump(_bare(before)):
@@ -143,17 +149,25 @@ def _bare(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def _first_line(node: Definition | ast.Module) -> int:
-    """The line of the first statement, decorators included; 0 when it shares the header's line."""
+def _first(node: Definition | ast.Module) -> tuple[int, int | None]:
+    """Where the body starts: its line, and the column in bytes when it shares the header's line."""
     first = node.body[0]
     line: int = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))])
     if isinstance(node, ast.Module):
-        return line
+        return line, None
     header = [node.lineno, *(d.end_lineno or 0 for d in node.decorator_list)]
-    if not isinstance(node, ast.ClassDef):
+    if isinstance(node, ast.ClassDef):
+        header += [base.end_lineno or 0 for base in node.bases]
+    else:
         spoken = [*ast.walk(node.args), *([node.returns] if node.returns else [])]
         header += [int(getattr(part, "end_lineno", 0) or 0) for part in spoken]
-    return line if line > max(header) else 0
+    return line, (None if line > max(header) else first.col_offset)
+
+
+def _order(first: tuple[int, int | None]) -> tuple[int, bool]:
+    """From the end of the file: of two stubs for one line, the one inside the line comes first."""
+    line, column = first
+    return line, column is not None
 
 
 def _stub(item: Public, indent: str, lang: Lang) -> list[str]:
@@ -243,17 +257,54 @@ class DocsDocstrings(BaseTool):
             paths = [p for p in paths if not is_test(p) and not is_example(p) and not _INTERNAL & set(p.split("/"))]
         files: list[FileCoverage] = []
         for source in read_all(workspace, paths, notes, deadline):
-            tree = parse(source)
-            if tree is None:
+            found = _public(source)
+            if found is None:
                 notes.skip(source.path, Texts("Python cannot read it", "Python ne peut pas le lire"))
-                continue
-            found = list(public(tree, source.path))
-            if found:
-                files.append(_examine(source, found, notes, stubs=args.stubs))
+            elif found:
+                files.append(_examine(source, found, notes))
+        files.sort(key=lambda file: (file.documented + file.stubs - file.public, file.path))
+        if args.stubs:
+            _propose(workspace, [file.path for file in files if file.missing], notes, deadline)
         return _result(files, notes)
 
 
-def _examine(source: Source, found: Sequence[Public], notes: Notes, *, stubs: bool) -> FileCoverage:
+def _public(source: Source) -> list[Public] | None:
+    tree = parse(source)
+    return None if tree is None else list(public(tree, source.path))
+
+
+def _propose(workspace: Workspace, paths: Sequence[str], notes: Notes, deadline: Deadline) -> None:
+    """Propose stubs for the files with most missing: stubs for everything at once are nobody's wish."""
+    for source in read_all(workspace, paths[:MAX_PROPOSALS], notes, deadline):
+        missing = [item for item in _public(source) or () if item.docstring is None]
+        changed = with_stubs(source, missing, notes.lang)
+        if changed == source.text:
+            continue
+        fixes = tuple(f.id for f in notes.findings.values() if f.rule == _MISSING and _path(f) == source.path)
+        reason = Texts(
+            "Docstring stubs from the signatures of {path}, to be filled in",
+            "Ébauches de docstrings d'après les signatures de {path}, à compléter",
+        )
+        notes.proposals.append(
+            Proposal(
+                tool="fs.patch",
+                args={"patch": unified(source.path, source.text, changed)},
+                reason=notes.say(reason, path=source.path),
+                fixes=fixes,
+                verify=Check(tool="docs.docstrings", args={"paths": [source.path], "stubs": False}, absent=fixes),
+            )
+        )
+    if len(paths) > MAX_PROPOSALS:
+        reason = Texts("stubs are proposed for {n} files a run", "ébauches proposées pour {n} fichiers par passage")
+        more = Texts("stubs of {n} more files", "ébauches de {n} autres fichiers")
+        notes.skip(notes.say(more, n=len(paths) - MAX_PROPOSALS), reason, n=MAX_PROPOSALS)
+
+
+def _path(finding: Finding) -> str:
+    return finding.location.path if finding.location else ""
+
+
+def _examine(source: Source, found: Sequence[Public], notes: Notes) -> FileCoverage:
     missing = [item for item in found if item.docstring is None]
     left = [item for item in found if item.docstring is not None and _STUB.search(item.docstring)]
     documented = len(found) - len(missing) - len(left)
@@ -264,8 +315,8 @@ def _examine(source: Source, found: Sequence[Public], notes: Notes, *, stubs: bo
         )
         lines = source.lines
         where = [(getattr(item.node, "lineno", 1), item.name) for item in missing]
-        finding = notes.add(
-            "docs.docstring-missing",
+        notes.add(
+            _MISSING,
             notes.say(title, path=source.path, n=len(missing), all=len(found)),
             severity=Severity.LOW if documented * 2 < len(found) else Severity.INFO,
             path=source.path,
@@ -274,21 +325,6 @@ def _examine(source: Source, found: Sequence[Public], notes: Notes, *, stubs: bo
             cause="docstring-missing",
             data={"missing": [{"line": line, "name": name} for line, name in where[:100]]},
         )
-        changed = with_stubs(source, missing, notes.lang) if stubs else source.text
-        if changed != source.text:
-            reason = Texts(
-                "Docstring stubs from the signatures of {path}, to be filled in",
-                "Ébauches de docstrings d'après les signatures de {path}, à compléter",
-            )
-            notes.proposals.append(
-                Proposal(
-                    tool="fs.patch",
-                    args={"patch": unified(source.path, source.text, changed)},
-                    reason=notes.say(reason, path=source.path),
-                    fixes=(finding.id,),
-                    verify=Check(tool="docs.docstrings", args={"paths": [source.path]}, absent=(finding.id,)),
-                )
-            )
     if left:
         title = Texts("{path}: {n} docstring stubs to fill in", "{path} : {n} ébauches de docstring à compléter")
         line = getattr(left[0].node, "lineno", 1)
@@ -313,22 +349,11 @@ def _examine(source: Source, found: Sequence[Public], notes: Notes, *, stubs: bo
 def _result(files: Sequence[FileCoverage], notes: Notes) -> ToolResult:
     every, documented = sum(f.public for f in files), sum(f.documented for f in files)
     percent = round(100 * documented / every, 1) if every else 100.0
-    worst = sorted(files, key=lambda f: (f.documented - f.public, f.path))
-    if len(notes.proposals) > MAX_PROPOSALS:
-        # A stub for everything at once is nobody's wish: the files with most missing come first.
-        order = {file.path: number for number, file in enumerate(worst)}
-        notes.proposals.sort(key=lambda p: order.get(p.verify.args["paths"][0] if p.verify else "", 0))
-        reason = Texts(
-            "stubs are proposed for {n} files a run", "des ébauches sont proposées pour {n} fichiers par passage"
-        )
-        more = Texts("stubs of {n} more files", "ébauches de {n} autres fichiers")
-        notes.skip(notes.say(more, n=len(notes.proposals) - MAX_PROPOSALS), reason, n=MAX_PROPOSALS)
-        del notes.proposals[MAX_PROPOSALS:]
     value = Coverage(
         public=every,
         documented=documented,
         percent=percent,
-        files=tuple(worst[:MAX_FILES_SHOWN]),
+        files=tuple(files[:MAX_FILES_SHOWN]),
         skipped=tuple(notes.skipped[:200]),
     )
     told = Texts(
