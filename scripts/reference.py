@@ -45,7 +45,12 @@ def settings() -> str:
     for module_info in pkgutil.iter_modules(room.__path__):
         module = importlib.import_module(f"nextgeneration.settings.{module_info.name}")
         for cls in vars(module).values():
-            if not (isinstance(cls, type) and issubclass(cls, BaseSettings) and cls.__module__ == module.__name__):
+            if not (
+                isinstance(cls, type)
+                and issubclass(cls, BaseSettings)
+                and cls.__module__ == module.__name__
+                and cls.model_fields
+            ):
                 continue
             lines += [f"## {(cls.__doc__ or cls.__name__).splitlines()[0].rstrip('.')}", ""]
             prefix = str(cls.model_config.get("env_prefix", ""))

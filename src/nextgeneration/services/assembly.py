@@ -19,7 +19,6 @@ from nextgeneration.missions.service import Missions
 from nextgeneration.services.embedded import MissionHost
 from nextgeneration.services.errors import WorkspaceMissing
 from nextgeneration.settings.agents import AgentFactoryConfig
-from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.settings.tools import ToolSettings
@@ -94,7 +93,7 @@ async def open_services(
     home = kept.home.expanduser().absolute()
     clock, bus = SystemClock(), Bus()
     manager = templates or _manager_for(workspace)
-    box = ToolBox(tools) if tools is not None else build(ToolSettings(), Environment.current())
+    box = ToolBox(tools) if tools is not None else build(ToolSettings())
     with ExitStack() as stack:
         storage = Storage.open(kept.url, busy_seconds=kept.database_busy_seconds)
         stack.callback(storage.close)

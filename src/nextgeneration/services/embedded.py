@@ -80,7 +80,6 @@ def host() -> MissionHost:
     import tempfile
 
     from nextgeneration.agents.manager import shared_manager
-    from nextgeneration.settings.environment import Environment
     from nextgeneration.settings.missions import MissionSettings
     from nextgeneration.settings.tools import ToolSettings
     from nextgeneration.storage.database import Storage
@@ -99,7 +98,7 @@ def host() -> MissionHost:
         planner=Planner(manager.library.revisions, manager.library.version),
         revisions=manager.library.revisions,
         hire=manager.hire,
-        tools=build(ToolSettings(), Environment.current()),
+        tools=build(ToolSettings()),
         scratch=folder,
         clock=SystemClock(),
         standing=limits.permissions,

@@ -11,7 +11,6 @@ from nextgeneration.agents.shared import library_for
 from nextgeneration.kernel.language import Lang
 from nextgeneration.services.errors import WorkspaceMissing
 from nextgeneration.settings.agents import AgentFactoryConfig
-from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.tools.registry import ToolBox, build
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 def toolbox() -> ToolBox:
     """Every tool, made from the settings of this process."""
-    return build(ToolSettings(), Environment.current())
+    return build(ToolSettings())
 
 
 def judge_line(line: str, workspace: Path, lang: Lang) -> LineRisk:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 from nextgeneration.kernel.language import Lang
+from nextgeneration.services.parts import library
+from nextgeneration.templates.scaffold import SCHEMA_PATH, scaffold, write_scaffold
 from nextgeneration.templates.schema import json_schema
 
 SCHEMA = Path(".nextgen/schemas/agent-template-1.json")
@@ -50,3 +52,20 @@ def prepare(folder: Path, lang: Lang) -> tuple[list[Path], list[Path]]:
         readme.write_text(_README[lang], encoding="utf-8")
         written.append(readme)
     return written, there
+
+
+def new_template(workspace: Path, name: str, parent: str, lang: Lang) -> Path:
+    """Write a commented template into the workspace's folder, with the schema beside it.
+
+    Raises:
+        TemplateUnknown, TemplateInvalid: the parent cannot be used.
+        NameTaken: there is such a template already; nothing is written.
+    """
+    with library(workspace) as templates:
+        base = templates.get(parent) if parent else None
+    prepare(workspace, lang)
+    # Editors resolve `$schema` from the file's own folder.
+    text = scaffold(name, parent=base.name if base else None, lang=lang).replace(
+        SCHEMA_PATH, f"../schemas/{SCHEMA.name}"
+    )
+    return write_scaffold(workspace / ".nextgen" / "templates", name, text)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from nextgeneration.settings.group import SettingsGroup
 
 
 class McpServer(BaseModel):
@@ -17,7 +19,7 @@ class McpServer(BaseModel):
     )
 
 
-class ToolSettings(BaseSettings):
+class ToolSettings(SettingsGroup):
     """What the tools may use."""
 
     model_config = SettingsConfigDict(env_prefix="NG_TOOLS_", env_nested_delimiter="__", extra="ignore")

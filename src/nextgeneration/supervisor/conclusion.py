@@ -21,7 +21,7 @@ def report_of(lead: Lead, status: str) -> MissionReport:
     """The mission's report as far as it is known now."""
     mission = lead.claim.mission
     tasks = lead.task_outcomes()
-    findings = merged(lead.reports, lead.fixed)
+    findings = merged(lead.reports, lead.fixed, mission.goal)
     outcomes = tuple(lead.outcomes or lead.proposed())
     return MissionReport(
         mission=mission.id,

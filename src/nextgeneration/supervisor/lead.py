@@ -152,9 +152,10 @@ class Lead:
                 waiting.extend(parked.approvals)
                 return None
             await self.claim.end_task(task.id, report)
+            self.reports[task.id] = report
             return report
 
-        self.reports = await run_all(self.plan.tasks, self.reports, run, self.parts.at_once)
+        await run_all(self.plan.tasks, dict(self.reports), run, self.parts.at_once)
         self.parked = tuple(dict.fromkeys(waiting))
 
     async def _task(self, task: PlannedTask) -> Report:

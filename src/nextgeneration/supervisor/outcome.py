@@ -43,6 +43,8 @@ class MergedFinding(BaseModel):
     disputed_by: tuple[str, ...] = ()
     confidence: float = 1.0
     resolved: bool = False
+    asked: bool = False
+    """Whether its cause is something the goal names: an answer to the question comes before what else was seen."""
 
     @property
     def corroborated(self) -> bool:
@@ -50,9 +52,9 @@ class MergedFinding(BaseModel):
         return len(self.agents) > 1
 
     @property
-    def rank(self) -> tuple[int, float, int]:
-        """Sorts the worst, surest and most corroborated first."""
-        return (-self.finding.severity.rank, -self.confidence, -len(self.agents))
+    def rank(self) -> tuple[bool, int, float, int]:
+        """Sorts what was asked for first, then the worst, surest and most corroborated."""
+        return (not self.asked, -self.finding.severity.rank, -self.confidence, -len(self.agents))
 
 
 class Verification(BaseModel):

@@ -6,6 +6,7 @@ opposite things they are shown as a contradiction. Each sentence names the findi
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -45,24 +46,24 @@ _ACTION = {
 }
 
 
-def merged(reports: Mapping[str, Report], fixed: Iterable[str] = ()) -> tuple[MergedFinding, ...]:
+def merged(reports: Mapping[str, Report], fixed: Iterable[str] = (), goal: str = "") -> tuple[MergedFinding, ...]:
     """The findings of all reports, one entry a fact, worst and surest first.
 
     Findings are one fact when they have the same id, or the same stated cause and both hold or both do not. ``fixed``
-    are ids of findings whose verified action made them go away.
+    are ids of findings whose verified action made them go away. ``goal`` is what was asked for.
     """
-    gone = set(fixed)
+    gone, asked = set(fixed), goal.casefold()
     groups: dict[str, list[tuple[str, Finding]]] = defaultdict(list)
     for task in sorted(reports):
         report = reports[task]
         for finding in report.findings:
             key = f"{finding.cause}\0{finding.holds}" if finding.cause else finding.id
             groups[key].append((report.agent, finding))
-    entries = [_entry(members, gone) for members in groups.values()]
+    entries = [_entry(members, gone, asked) for members in groups.values()]
     return tuple(sorted(_with_disputes(entries), key=lambda m: (*m.rank, m.finding.title, m.id)))
 
 
-def _entry(members: Sequence[tuple[str, Finding]], gone: set[str]) -> MergedFinding:
+def _entry(members: Sequence[tuple[str, Finding]], gone: set[str], goal: str) -> MergedFinding:
     best = max((finding for _, finding in members), key=lambda f: (f.severity.rank, f.confidence))
     surest: dict[str, float] = {}
     for _, finding in members:
@@ -79,7 +80,14 @@ def _entry(members: Sequence[tuple[str, Finding]], gone: set[str]) -> MergedFind
         others=tuple(others.values()),
         confidence=round(1 - doubt, 4),
         resolved=any(f.id in gone for _, f in members),
+        asked=_names(goal, best.cause),
     )
+
+
+def _names(goal: str, cause: str) -> bool:
+    """Whether ``goal`` names the subject of a cause such as ``command-missing:docker-compose``."""
+    subject = cause.partition(":")[2].casefold()
+    return bool(subject) and re.search(rf"(?<![\w-]){re.escape(subject)}(?![\w-])", goal) is not None
 
 
 def _with_disputes(entries: Sequence[MergedFinding]) -> list[MergedFinding]:

@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
 from nextgeneration.kernel.tools import Tool
-from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.tools.base import Limited
 from nextgeneration.tools.errors import ToolUnknown
@@ -47,13 +46,9 @@ class ToolBox(Mapping[str, Tool]):
         return f" ({', '.join(near)}?)" if near else ""
 
 
-def build(settings: ToolSettings, environment: Environment) -> ToolBox:
+def build(settings: ToolSettings) -> ToolBox:
     """Every built-in tool, with its limits, made from the settings."""
     from nextgeneration.tools import code, compose, docs, fs, mcp_docs, net, shell, suites, system
 
-    made: list[Tool] = []
-    for room in (fs, shell, suites, code, compose, docs):
-        made += room.tools(settings)
-    for room in (system, net, mcp_docs):
-        made += room.tools(settings, environment)
-    return ToolBox(Limited(tool) for tool in made)
+    rooms = (fs, shell, suites, code, compose, docs, system, net, mcp_docs)
+    return ToolBox(Limited(tool) for room in rooms for tool in room.tools(settings))

@@ -118,8 +118,8 @@ def _finding(entry: MergedFinding, lang: Lang) -> Iterator[str]:
     if finding.fix:
         yield f"{_FIX.say(lang)}: {_plain(finding.fix)}\n"
     for evidence in finding.evidence[:3]:
-        yield f"{_EVIDENCE.say(lang)} (`{_code(evidence.source)}`"
-        yield f"{', `' + _code(str(evidence.location)) + '`' if evidence.location else ''}):"
+        at = f", `{_code(str(evidence.location))}`" if evidence.location else ""
+        yield f"{_EVIDENCE.say(lang)} (`{_code(evidence.source)}`{at}):\n"
         yield from _fenced(evidence.excerpt)
     if entry.disputed_by:
         yield f"{_DISPUTED.say(lang)}: {', '.join(entry.disputed_by)}\n"

@@ -1,0 +1,1 @@
+"""Figures against their limits, as ratios within one run wherever one says it better."""
