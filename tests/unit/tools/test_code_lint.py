@@ -15,6 +15,7 @@ from nextgeneration.kernel.tools import ToolContext, ToolResult
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.tools import code, fs
 from nextgeneration.tools.base import parse_args
+from nextgeneration.tools.code import lint
 from nextgeneration.tools.code import ruff as ruff_module
 from nextgeneration.tools.code.errors import LinterFailed, LinterTooSlow
 from nextgeneration.tools.code.patches import split_by_file, unified
@@ -89,6 +90,17 @@ async def test_a_fix_for_each_file_is_one_patch_that_applies_and_is_verified(con
         assert proposal.verify is not None
         again = await run(context, proposal.verify.tool, **proposal.verify.args)
         assert not {finding.id for finding in again.findings} & set(proposal.verify.absent)
+
+
+async def test_patches_are_bounded_in_number_and_size(context: ToolContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(context, **{f"m{number}_py": "import os\n" for number in range(4)})
+    monkeypatch.setattr(lint, "MAX_PATCHES", 2)
+    result = await run(context)
+    assert len(result.findings) == 4
+    assert len(result.proposals) == 2
+    assert "safe fixes of 2 more files" in str(result.value["skipped"])
+    monkeypatch.setattr(lint, "MAX_PATCH", 10)
+    assert not (await run(context)).proposals
 
 
 async def test_only_fixes_that_ruff_calls_safe_are_proposed(context: ToolContext) -> None:

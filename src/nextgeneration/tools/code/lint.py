@@ -20,8 +20,8 @@ from nextgeneration.tools.code.sources import MAX_BYTES, Deadline
 from nextgeneration.tools.errors import ToolError
 from nextgeneration.tools.workspace import Workspace
 
-MAX_PATCHES = 50
-MAX_PATCH = 200_000
+MAX_PATCHES = 30
+MAX_PATCH = 100_000
 _SHOWN = 5
 _ALONE = frozenset({Severity.HIGH, Severity.CRITICAL})
 """Severities whose violations are only put together when they say the same."""

@@ -30,8 +30,8 @@ from nextgeneration.tools.code.sources import Deadline, Source, read_all, select
 from nextgeneration.tools.workspace import Workspace
 
 SECONDS = 45.0
-MAX_FILES_SHOWN = 300
-MAX_PROPOSALS = 30
+MAX_FILES_SHOWN = 200
+MAX_PROPOSALS = 10
 MAX_SIGNATURE = 80
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -342,7 +342,7 @@ def _examine(source: Source, found: Sequence[Public], notes: Notes) -> FileCover
         public=len(found),
         documented=documented,
         stubs=len(left),
-        missing=tuple(item.name for item in missing[:50]),
+        missing=tuple(item.name for item in missing[:20]),
     )
 
 
