@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from nextgeneration.templates.library import TemplateLibrary
@@ -51,17 +51,18 @@ def _written(folder: Path, count: int) -> Path:
     return folder
 
 
-def _load_seconds(folder: Path, count: int) -> float:
-    """The best of three loads of a whole folder by a library that knows nothing yet."""
-    best = float("inf")
+def _load_seconds(folder: Path, count: int) -> tuple[float, float]:
+    """Wall and processor time, the best of three loads of a whole folder by a library that knows nothing yet."""
+    walls, works = [], []
     for _ in range(3):
         library = TemplateLibrary(folder, builtin=False, cache_size=2 * count)
-        started = perf_counter()
+        wall, work = perf_counter(), process_time()
         loaded = len(library.revisions())
-        best = min(best, perf_counter() - started)
+        walls.append(perf_counter() - wall)
+        works.append(process_time() - work)
         if loaded != count:
             raise AssertionError(f"{loaded} of {count} templates loaded")
-    return best
+    return min(walls), min(works)
 
 
 def _get_microseconds(library: TemplateLibrary, calls: int = 200_000) -> float:
@@ -96,15 +97,20 @@ def measure() -> list[Row]:
     work = Path(tempfile.mkdtemp(prefix="ng-bench-templates-"))
     try:
         small, large = _written(work / "small", 250), _written(work / "large", 1000)
-        few, many = _load_seconds(small, 250), _load_seconds(large, 1000)
+        (_, few), (wall, many) = _load_seconds(small, 250), _load_seconds(large, 1000)
         library = TemplateLibrary(large, builtin=False)
         get = _get_microseconds(library)
         read, changed, seconds = _reload(large, 1000)
     finally:
         shutil.rmtree(work)
     return [
-        {"name": "load and validate 1,000 templates, two levels of parents", "value": many, "unit": "s", "limit": 2.0},
-        {"name": "time per template at 1,000 against 250", "value": many / few / 4, "unit": "ratio", "limit": 1.5},
+        {"name": "load and validate 1,000 templates, two levels of parents", "value": wall, "unit": "s", "limit": 2.0},
+        {
+            "name": "processor time per template at 1,000 against 250",
+            "value": many / few / 4,
+            "unit": "ratio",
+            "limit": 1.5,
+        },
         {"name": "warm get", "value": get, "unit": "µs", "limit": 2.0},
         {"name": "files read when one of 1,000 changes", "value": read, "unit": "files", "limit": 1},
         {"name": "revisions made anew (it and its 9 children)", "value": changed, "unit": "revisions", "limit": 10},

@@ -1,4 +1,4 @@
-"""Who may do what, and which templates may enter."""
+"""Security: what a template may never be, and what a call may do unasked."""
 
 from __future__ import annotations
 

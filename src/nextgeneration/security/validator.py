@@ -59,6 +59,8 @@ _SECRETS = {
     "PEM": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
 }
 _SHORTEST_SECRET = 20
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LARGEST_INTEGER = 2**53 - 1
 
 
 class TemplateLimits(NamedTuple):
@@ -145,9 +147,12 @@ class TemplateSecurityValidator:
             value, depth = waiting.pop()
             values += 1
             if isinstance(value, str):
+                if not _is_text(value):
+                    yield _not_json()
+                    return
                 characters += len(value)
             elif isinstance(value, dict):
-                if not all(isinstance(key, str) for key in value):
+                if not all(isinstance(key, str) and _is_text(key) for key in value):
                     yield _not_json()
                     return
                 characters += sum(map(len, value))
@@ -287,15 +292,25 @@ def _secrets(data: dict[str, Any]) -> Iterator[Refusal]:
                 yield Refusal(pointer, what, _SECRET_FIX)
 
 
+def _is_text(text: str) -> bool:
+    """Whether a text is Unicode that every reader and store can hold: no half of a surrogate pair, no NUL."""
+    return (text.isascii() or not _SURROGATE.search(text)) and "\0" not in text
+
+
 def _is_scalar(value: Any) -> bool:
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
         return True
+    if isinstance(value, int):
+        return -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER
     return isinstance(value, float) and value - value == 0
 
 
 def _not_json() -> Refusal:
     what = Texts("the data is not plain JSON.", "les données ne sont pas du JSON simple.")
-    fix = Texts("Use texts, finite numbers, lists and objects.", "Utilisez textes, nombres finis, listes et objets.")
+    fix = Texts(
+        "Use Unicode texts, finite numbers, integers within 2^53, lists and objects.",
+        "Utilisez textes Unicode, nombres finis, entiers dans 2^53, listes et objets.",
+    )
     return Refusal("", what, fix)
 
 

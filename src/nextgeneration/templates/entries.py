@@ -10,11 +10,8 @@ from typing import Any, Literal
 
 from nextgeneration.kernel.language import Texts
 from nextgeneration.templates.errors import TemplateInvalid
-from nextgeneration.templates.folders import Found, Signature
+from nextgeneration.templates.folders import Found
 from nextgeneration.templates.revision import Revision, Route
-
-UNSETTLED: Signature = (-1, -1, -1, -1)
-"""Stands for the signature of a file that was read so soon after a change that another could hide in it."""
 
 NEVER = float("-inf")
 
@@ -33,6 +30,8 @@ class Entry:
         parent_state: the digest of the parent this one was resolved over, or why there was none.
         epoch: the refresh after which it was read.
         expires: when it is read again whatever the file's signature says.
+        recheck_at: when a file that was read right after a change is read once more: a second change within the
+            clock's tick would not show in its signature.
         fresh_until: until when it may be served without looking at the disk.
     """
 
@@ -45,6 +44,7 @@ class Entry:
     parent_state: str | None
     epoch: object
     expires: float
+    recheck_at: float = float("inf")
     fresh_until: float = NEVER
     used: float = NEVER
     missing_since: float | None = None
@@ -53,7 +53,7 @@ class Entry:
     @property
     def is_doubtful(self) -> bool:
         """Whether its file could not be read, but so soon after a change that the writer may not be done."""
-        return self.found.signature == UNSETTLED and (self.half_written or self.problem is not None)
+        return self.half_written or (self.problem is not None and self.recheck_at != float("inf"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ BUILTIN = Path(__file__).resolve().parent / "builtin"
 Signature = tuple[int, int, int, int]
 """What tells that a file changed without reading it: inode, size, and both times in nanoseconds."""
 
+UNSETTLED: Signature = (-1, -1, -1, -1)
+"""Stands for the signature of what was looked at so soon after a change that another could hide in it."""
+
 
 class Found(NamedTuple):
     """A template's file, and those of the same name that it shadows."""

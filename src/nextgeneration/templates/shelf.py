@@ -15,7 +15,6 @@ from nextgeneration.kernel.clock import Clock
 from nextgeneration.observability.metrics import Timing
 from nextgeneration.security.validator import TemplateSecurityValidator
 from nextgeneration.templates.entries import (
-    UNSETTLED,
     Entry,
     LibraryChange,
     TemplateSummary,
@@ -95,10 +94,7 @@ class Shelf:
     def current(self, entry: Entry, now: float, epoch: object) -> bool:
         """Whether nothing on disk says that an entry, or one it was built from, is out of date."""
         for _ in range(MAX_PARENTS + 1):
-            if entry.epoch is not epoch or now >= entry.expires:
-                return False
-            found = self.path.find(entry.name)
-            if found is None or found[:3] != entry.found[:3]:
+            if entry.is_doubtful or not self._stands(entry, self.path.find(entry.name), now, epoch):
                 return False
             if entry.parent is None:
                 return True
@@ -153,7 +149,9 @@ class Shelf:
         if known is None:
             return True
         touched = {name for name in scanned.keys() | known.keys() if scanned.get(name) != known.get(name)}
-        touched |= {name for name, entry in self.entries.items() if self._is_behind(entry, scanned.get(name), epoch)}
+        touched |= {
+            name for name, entry in self.entries.items() if self._is_behind(entry, scanned.get(name), now, epoch)
+        }
         waiting = {
             name
             for name in touched
@@ -202,8 +200,14 @@ class Shelf:
                     waiting.append(child)
         return list(ordered)
 
-    def _is_behind(self, entry: Entry, found: Found | None, epoch: object) -> bool:
-        return found is None or found[:3] != entry.found[:3] or entry.epoch is not epoch
+    def _stands(self, entry: Entry, found: Found | None, now: float, epoch: object) -> bool:
+        """Whether an entry's own file needs no reading: it is the same one, and not due for other reasons."""
+        due = entry.epoch is not epoch or now >= entry.expires or now >= entry.recheck_at
+        return not due and found is not None and found[:3] == entry.found[:3]
+
+    def _is_behind(self, entry: Entry, found: Found | None, now: float, epoch: object) -> bool:
+        changed = found is None or found[:3] != entry.found[:3]
+        return changed or entry.epoch is not epoch or now >= entry.recheck_at
 
     def _content(self, name: str, epoch: object, force: bool) -> Content | None:
         """A template's file, read again only when it may have changed."""
@@ -211,8 +215,7 @@ class Shelf:
         found = self.path.find(name)
         if found is None:
             return None
-        same = before is not None and before.epoch is epoch and found[:3] == before.found[:3]
-        if before and same and not force and self._clock.monotonic() < before.expires:
+        if before and not force and self._stands(before, found, self._clock.monotonic(), epoch):
             return Content(found, before.data, None if before.data else before.problem, is_new=False)
         started = perf_counter()
         data: dict[str, Any] | None = None
@@ -227,16 +230,13 @@ class Shelf:
             data, problem = None, error
         self._timing.add(perf_counter() - started)
         logger.debug("read %s: %s", found.source, problem.code if problem else "good")
-        if self.is_unsettled(found.signature[2]):
-            found = found._replace(signature=UNSETTLED)
         return Content(found, data, problem, is_new=True)
 
     def _place(self, name: str, content: Content, epoch: object, in_circle: bool) -> None:
         """Resolve a file over its parent and publish the entry, unless it would be the one that is there."""
         before = self.entries.get(name)
-        half_written = content.problem is not None and content.found.signature == UNSETTLED
-        if half_written and before and before.revision:
-            before.found = before.found._replace(signature=UNSETTLED)
+        unsettled = self.is_unsettled(content.found.signature[2])
+        if content.is_new and content.problem and unsettled and before and before.revision:
             before.epoch, before.half_written = epoch, True
             return
         parent = self.entries.get(content.parent) if content.parent else None
@@ -254,6 +254,10 @@ class Shelf:
         expires = now + self._ttl
         entry = Entry(name, content.found, content.data, revision, problem, content.parent, state, epoch, expires)
         entry.used = before.used if before else now
+        if unsettled and content.is_new:
+            entry.recheck_at = now + SETTLE_SECONDS
+        elif before and not content.is_new:
+            entry.recheck_at = before.recheck_at
         self._publish(before, entry)
 
     def _publish(self, before: Entry | None, entry: Entry) -> None:

@@ -13,8 +13,8 @@ from threading import Lock, RLock
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.observability.metrics import Timing
 from nextgeneration.security.validator import TemplateSecurityValidator
-from nextgeneration.templates.entries import UNSETTLED, Entry, LibraryChange, Tally
-from nextgeneration.templates.folders import SearchPath, Signature, signature_of
+from nextgeneration.templates.entries import Entry, LibraryChange, Tally
+from nextgeneration.templates.folders import UNSETTLED, SearchPath, Signature, signature_of
 from nextgeneration.templates.shelf import Shelf
 from nextgeneration.templates.watch import Watch
 
