@@ -66,7 +66,14 @@ def test_a_finding_is_complete_in_both_languages(rule, tmp_path):
 @EVERY
 def test_the_texts_of_both_languages_have_the_same_facts(rule):
     """A field that only one language has would be a fact the other reader does not get."""
-    translated = {"indice": "hint", "quoi": "what", "voulu": "wanted", "trouve": "found", "probleme": "problem", "modele": "sample"}
+    translated = {
+        "indice": "hint",
+        "quoi": "what",
+        "voulu": "wanted",
+        "trouve": "found",
+        "probleme": "problem",
+        "modele": "sample",
+    }
     for text in (rule.title, rule.why, rule.fix):
         fields = [
             {translated.get(name, name) for _, name, _, _ in string.Formatter().parse(said) if name} for said in text
@@ -79,7 +86,7 @@ def test_the_texts_of_both_languages_have_the_same_facts(rule):
 def test_a_fixable_rule_offers_a_patch_that_removes_its_finding(rule, tmp_path):
     result = found(tmp_path, rule, rule.bad)
     own = {f.id for f in result.findings if f.rule == rule.id}
-    fixed = {id for proposal in result.proposals for id in proposal.fixes}
+    fixed = {name for proposal in result.proposals for name in proposal.fixes}
     if not rule.fixable:
         assert not own & fixed
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from nextgeneration.kernel.actions import Proposal
@@ -20,9 +20,13 @@ from nextgeneration.tools.compose.yaml_tree import Node
 
 TOOL = "compose.audit"
 REFERENCE = "docs/reference/compose-rules.md"
-MAX_HITS = 400
+MAX_FINDINGS = 400
 """Findings kept of one file; a file with more is not read by anybody."""
 
+MAX_TRIES = 24
+"""Groups of edits tried, in halves, when all of them together cannot be made."""
+
+_UNREADABLE = frozenset({"syntax", "tab", "alias-bomb", "alias-loop"})
 _REASON = Texts(
     "Fixes {count} findings of {path}: {rules}. Services that rely on what is removed may need another change.",
     "Corrige {count} constats de {path} : {rules}. Un service qui dépend de ce qui est retiré peut demander un autre "
@@ -33,10 +37,11 @@ _REASON_ONE = Texts("Fixes in {path}: {rules}.", "Corrige dans {path} : {rules}.
 
 @dataclass(frozen=True)
 class FileAudit:
-    """What the rules say of one file."""
+    """What the rules say of one file; ``known`` also names what a filter of severities left out."""
 
     file: ComposeFile
-    hits: list[tuple[Rule, Hit]] = field(default_factory=list)
+    hits: list[tuple[Rule, Hit]]
+    known: frozenset[tuple[str, str]]
 
     @cached_property
     def hidden(self) -> list[tuple[int, int]]:
@@ -53,8 +58,9 @@ class FileAudit:
         return frozenset(lines)
 
     def findings(self, lang: Lang) -> list[Finding]:
-        """All hits as findings."""
-        return [self.finding(rule, hit, lang) for rule, hit in self.hits]
+        """The hits as findings, worst first."""
+        worst = sorted(self.hits, key=lambda pair: -(pair[1].severity or pair[0].severity).rank)
+        return [self.finding(rule, hit, lang) for rule, hit in worst[:MAX_FINDINGS]]
 
     def finding(self, rule: Rule, hit: Hit, lang: Lang) -> Finding:
         """One hit as a finding in the reader's language, its evidence without secrets."""
@@ -96,11 +102,11 @@ def audit(
     file: ComposeFile, rules: Iterable[Rule], severities: Collection[Severity] = frozenset(Severity)
 ) -> FileAudit:
     """Run ``rules`` on one file; hits are in the order of the file, one per place and rule."""
-    hits: list[tuple[Rule, Hit]] = []
-    for rule in rules:
-        hits += ((rule, hit) for hit in _distinct(rule.check(file)) if (hit.severity or rule.severity) in severities)
-    hits.sort(key=lambda pair: (pair[1].line, -(pair[1].severity or pair[0].severity).rank, pair[0].id))
-    return FileAudit(file, hits[:MAX_HITS])
+    hits = [(rule, hit) for rule in rules for hit in _distinct(rule.check(file))]
+    known = frozenset((rule.id, hit.subject) for rule, hit in hits)
+    kept = [(rule, hit) for rule, hit in hits if (hit.severity or rule.severity) in severities]
+    kept.sort(key=lambda pair: (pair[1].line, -(pair[1].severity or pair[0].severity).rank, pair[0].id))
+    return FileAudit(file, kept, known)
 
 
 def _distinct(hits: Iterator[Hit]) -> Iterator[Hit]:
@@ -122,45 +128,40 @@ def proposal(found: FileAudit, rules: Collection[Rule], lang: Lang) -> Proposal 
     The patched text is audited again before it is offered: what is claimed as fixed is gone, and
     nothing new is found. Edits that break this are left out.
     """
-    if any(fault.kind in ("syntax", "tab", "alias-bomb", "alias-loop") for fault in found.file.tree.faults):
+    if any(fault.kind in _UNREADABLE for fault in found.file.tree.faults):
         return None
-    fixable = [(rule, hit) for rule, hit in found.hits if hit.edits]
-    attempts = _attempts(fixable)
-    for chosen in attempts:
-        text = applied(found.file.text, (edit for _, hit in chosen for edit in hit.edits))
-        fixed = _fixed(found, text, rules) if text is not None else None
-        patch = unified(found.file.path, found.file.text, text, found.secret_lines) if text and fixed else None
-        if patch and fixed:
-            return _offered(found, patch, fixed, lang)
-    return None
-
-
-def _attempts(fixable: list[tuple[Rule, Hit]]) -> Iterator[list[tuple[Rule, Hit]]]:
-    """All edits together; else without one rule each; else each rule alone."""
+    fixable = [hit for _, hit in found.hits if hit.edits]
     if not fixable:
-        return
-    yield fixable
-    ids = list(dict.fromkeys(rule.id for rule, _ in fixable))
-    if len(ids) > 1:
-        for left_out in ids:
-            yield [(rule, hit) for rule, hit in fixable if rule.id != left_out]
-        for single in ids:
-            yield [(rule, hit) for rule, hit in fixable if rule.id == single]
+        return None
+    best: tuple[str, list[tuple[Rule, Hit]]] | None = None
+    kept: list[Hit] = []
+    waiting = [fixable]
+    for _ in range(MAX_TRIES):
+        if not waiting:
+            break
+        group = waiting.pop()
+        tried = _tried(found, [*kept, *group], rules)
+        if tried:
+            best, kept = tried, [*kept, *group]
+        elif len(group) > 1:
+            waiting += [group[len(group) // 2 :], group[: len(group) // 2]]
+    return _offered(found, *best, lang) if best else None
 
 
-def _fixed(found: FileAudit, text: str, rules: Collection[Rule]) -> list[tuple[Rule, Hit]] | None:
-    """The hits that are gone from the edited text; None when something new is there."""
+def _tried(found: FileAudit, hits: list[Hit], rules: Collection[Rule]) -> tuple[str, list[tuple[Rule, Hit]]] | None:
+    """The patch of these hits' edits and all it fixes; None when it cannot be offered."""
     file = found.file
+    edits = {edit for hit in hits for edit in hit.edits}
+    text = applied(file.text, edits)
+    patch = unified(file.path, file.text, edits, found.secret_lines) if text else None
+    if not text or not patch:
+        return None
     edited = audit(ComposeFile(file.path, text, file.around, file.siblings), rules)
-    before = {(rule.id, hit.subject) for rule, hit in found.hits}
-    after = {(rule.id, hit.subject) for rule, hit in edited.hits}
-    if edited.file.tree.faults and not file.tree.faults:
+    after = edited.known
+    if after - found.known or len(edited.file.tree.faults) > len(file.tree.faults):
         return None
-    # Severities may be filtered: what the filter hid before is not new.
-    unfiltered = {(rule.id, hit.subject) for rule, hit in audit(file, rules).hits}
-    if after - unfiltered:
-        return None
-    return [(rule, hit) for rule, hit in found.hits if (rule.id, hit.subject) in before - after]
+    fixed = [(rule, hit) for rule, hit in found.hits if (rule.id, hit.subject) not in after]
+    return (patch, fixed) if {id(hit) for hit in hits} <= {id(hit) for _, hit in fixed} else None
 
 
 def _offered(found: FileAudit, patch: str, fixed: list[tuple[Rule, Hit]], lang: Lang) -> Proposal:

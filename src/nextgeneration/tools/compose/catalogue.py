@@ -24,7 +24,7 @@ from nextgeneration.tools.compose.rules import (
 RULES: tuple[Rule, ...] = tuple(
     rule
     for module in (isolation, credentials, network, supply, reliability, references, disk, shape, values, yaml)
-    for rule in module.RULES
+    for rule in module.rule.rules
 )
 
 BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}

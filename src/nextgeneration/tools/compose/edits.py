@@ -80,11 +80,8 @@ def added_to(
         last = node.pairs[-1][1]
         return (Edit(last.end, last.end, order, ", " + flow),) if last.end > first.start else ()
     line_start = file.text.rfind("\n", 0, first.start) + 1
-    indent = file.text[line_start : first.start]
-    if indent.strip(" "):
-        return ()
-    step = " " * _step(file)
-    ending = "\r\n" if file.text[:line_start].endswith("\r\n") else "\n"
+    indent, step = " " * first.column, " " * _step(file)
+    ending = "\r\n" if file.lines[0].endswith("\r") else "\n"
     block = [indent + step * ((len(line) - len(line.lstrip())) // 2) + line.lstrip() for line in lines]
     entry = node.entries.get(after)
     if entry and not entry.merged and _one_line(file, entry.value):
@@ -92,6 +89,8 @@ def added_to(
         if end < 0:
             return (Edit(len(file.text), len(file.text), order, "".join(ending + line for line in block)),)
         return (Edit(end + 1, end + 1, order, "".join(line + ending for line in block)),)
+    if file.text[line_start : first.start] != indent:
+        return ()
     return (Edit(line_start, line_start, order, "".join(line + ending for line in block)),)
 
 

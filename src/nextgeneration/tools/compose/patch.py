@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Collection
-from difflib import SequenceMatcher
+from itertools import accumulate
 from typing import NamedTuple
+
+from nextgeneration.tools.compose.edits import Edit, applied
 
 CONTEXT = 3
 
@@ -20,18 +23,16 @@ class _Hunk(NamedTuple):
     body: list[str]
 
 
-def unified(path: str, old: str, new: str, secret_lines: Collection[int]) -> str | None:
-    """The change of ``path`` as a patch; None when a changed line holds a secret.
+def unified(path: str, text: str, edits: Collection[Edit], secret_lines: Collection[int]) -> str | None:
+    """The edits of ``path`` as a patch; None when they touch each other or a line that holds a secret.
 
     Context stops before a line of ``secret_lines`` (counted from 1), so that a patch can be shown and
     recorded. Where a smaller context keeps clear of them everywhere, all hunks have that one.
     """
     if not path.isprintable() or path.startswith('"'):
         return None
-    before, after = _lines(old), _lines(new)
-    if before and after and all(line.endswith("\r\n") for line in (*before, *after)):
-        before, after = ([line[:-2] + "\n" for line in lines] for lines in (before, after))
-    changes = _changes(before, after)
+    before = _lines(text)
+    changes = _changes(text, before, sorted(set(edits)))
     if not changes or any(n + 1 in secret_lines for hunk in changes for n in range(hunk.old_start, hunk.old_end)):
         return None
     context = next(
@@ -42,7 +43,13 @@ def unified(path: str, old: str, new: str, secret_lines: Collection[int]) -> str
     for number, hunk in enumerate(hunks):
         floor = hunks[number - 1].old_end if number else 0
         ceiling = hunks[number + 1].old_start if number + 1 < len(hunks) else len(before)
-        lines += _written(hunk, before, (floor, ceiling), context, secret_lines)
+        written = _written(hunk, before, (floor, ceiling), context, secret_lines)
+        # Lines put between two secrets would show nothing that says where they belong.
+        if before and not any(line.startswith((" ", "-")) for line in written):
+            return None
+        lines += written
+    if before and all(line.endswith("\r\n") for line in before):
+        lines = [line[:-2] + "\n" if line.endswith("\r\n") else line for line in lines]
     return "".join(lines)
 
 
@@ -50,12 +57,48 @@ def _lines(text: str) -> list[str]:
     return list(io.StringIO(text, newline="\n"))
 
 
-def _changes(before: list[str], after: list[str]) -> list[_Hunk]:
-    return [
-        _Hunk(i1, i2, j1, j2, ["-" + line for line in before[i1:i2]] + ["+" + line for line in after[j1:j2]])
-        for tag, i1, i2, j1, j2 in SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-        if tag != "equal"
-    ]
+def _changes(text: str, before: list[str], edits: list[Edit]) -> list[_Hunk]:
+    """The lines that edits change, taken from the edits themselves: a diff of two texts would search for them."""
+    starts = list(accumulate(map(len, before), initial=0))
+    groups: list[tuple[int, int, list[Edit]]] = []
+    for edit in edits:
+        first, last = _touched(text, starts, edit)
+        if groups and first <= groups[-1][1]:
+            first, previous, together = groups.pop()
+            groups.append((first, max(last, previous), [*together, edit]))
+        else:
+            groups.append((first, last, [edit]))
+    hunks: list[_Hunk] = []
+    shift = 0
+    for first, last, together in groups:
+        origin = starts[first]
+        moved = [edit._replace(start=edit.start - origin, end=edit.end - origin) for edit in together]
+        new = applied(text[origin : starts[last]], moved)
+        if new is None:
+            return []
+        old_lines, new_lines = before[first:last], _lines(new)
+        while old_lines and new_lines and old_lines[0] == new_lines[0]:
+            del old_lines[0], new_lines[0]
+            first += 1
+        while old_lines and new_lines and old_lines[-1] == new_lines[-1]:
+            del old_lines[-1], new_lines[-1]
+        body = ["-" + line for line in old_lines] + ["+" + line for line in new_lines]
+        if body:
+            start = first + shift
+            hunks.append(_Hunk(first, first + len(old_lines), start, start + len(new_lines), body))
+        shift += len(new_lines) - len(old_lines)
+    return hunks
+
+
+def _touched(text: str, starts: list[int], edit: Edit) -> tuple[int, int]:
+    """The lines an edit changes: from the first to the one after the last; none for whole lines put in."""
+    first = bisect_right(starts, edit.start, hi=len(starts) - 1) - 1
+    last = bisect_right(starts, edit.end, hi=len(starts) - 1) - 1
+    if edit.start == len(text) and (not text or text.endswith("\n")):
+        return len(starts) - 1, len(starts) - 1
+    if starts[first] == edit.start and starts[last] == edit.end and (not edit.text or edit.text.endswith("\n")):
+        return first, last
+    return first, min(last + 1, len(starts) - 1)
 
 
 def _clear(changes: list[_Hunk], context: int, length: int, secret_lines: Collection[int]) -> bool:

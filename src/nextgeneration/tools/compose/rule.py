@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
@@ -71,7 +70,16 @@ class Rule:
     fixable: bool
 
 
-class _Declare(Protocol):
+class Topic:
+    """The rules under one heading; calling it declares the next one.
+
+    Each rule is a function of a file, decorated with everything that is said about it.
+    """
+
+    def __init__(self, name: Texts) -> None:
+        self.name = name
+        self.rules: list[Rule] = []
+
     def __call__(
         self,
         slug: str,
@@ -86,50 +94,29 @@ class _Declare(Protocol):
         confidence: float = 1.0,
         beside: dict[str, str] | None = None,
         fixable: bool = False,
-    ) -> Callable[[Check], Check]: ...
-
-
-def topic(name: Texts) -> tuple[list[Rule], _Declare]:
-    """An empty list of rules under one heading, and the decorator that adds to it."""
-    rules: list[Rule] = []
-
-    def declare(
-        slug: str,
-        severity: Severity,
-        *,
-        title: Texts,
-        why: Texts,
-        fix: Texts,
-        bad: str,
-        good: str,
-        line: int,
-        confidence: float = 1.0,
-        beside: dict[str, str] | None = None,
-        fixable: bool = False,
     ) -> Callable[[Check], Check]:
+        """Declare the decorated function as the rule ``compose.<slug>``; see :class:`Rule`."""
+
         def add(check: Check) -> Check:
-            rules.append(
-                Rule(
-                    f"compose.{slug}",
-                    name,
-                    severity,
-                    confidence,
-                    title,
-                    why,
-                    fix,
-                    bad.lstrip("\n"),
-                    good.lstrip("\n"),
-                    line,
-                    check,
-                    beside or {},
-                    fixable,
-                )
+            rule = Rule(
+                id=f"compose.{slug}",
+                topic=self.name,
+                severity=severity,
+                confidence=confidence,
+                title=title,
+                why=why,
+                fix=fix,
+                bad=bad.lstrip("\n"),
+                good=good.lstrip("\n"),
+                line=line,
+                check=check,
+                beside=beside or {},
+                fixable=fixable,
             )
+            self.rules.append(rule)
             return check
 
         return add
-
-    return rules, declare
 
 
 def listed(names: Iterable[str], limit: int = 6) -> str:

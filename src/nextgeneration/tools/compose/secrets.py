@@ -78,7 +78,7 @@ def literal_secret(name: str, value: str) -> bool:
         not text
         or text.lower() in _SWITCH
         or variable_only(text)
-        or _REFERENCE.match(text)
+        or _REFERENCE.search(text)
         or _PLACEHOLDER.search(text)
     ):
         return False

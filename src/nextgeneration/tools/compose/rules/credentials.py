@@ -10,10 +10,10 @@ from nextgeneration.tools.compose import secrets
 from nextgeneration.tools.compose.interpolation import read, variable_only
 from nextgeneration.tools.compose.model import ComposeFile, Service, Variable
 from nextgeneration.tools.compose.ports import ports_of
-from nextgeneration.tools.compose.rule import Hit, topic
+from nextgeneration.tools.compose.rule import Hit, Topic
 from nextgeneration.tools.compose.yaml_tree import Node, Scalar
 
-RULES, rule = topic(Texts("Secrets", "Secrets"))
+rule = Topic(Texts("Secrets", "Secrets"))
 
 _OPEN_SWITCHES = {
     "MYSQL_ALLOW_EMPTY_PASSWORD": ("1", "yes", "true", "on"),

@@ -9,10 +9,10 @@ from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.tools.compose.interpolation import settled
 from nextgeneration.tools.compose.model import ComposeFile, Service
-from nextgeneration.tools.compose.rule import Hit, topic
+from nextgeneration.tools.compose.rule import Hit, Topic
 from nextgeneration.tools.compose.yaml_tree import Mapping, Scalar
 
-RULES, rule = topic(Texts("Files and mounts", "Fichiers et montages"))
+rule = Topic(Texts("Files and mounts", "Fichiers et montages"))
 
 _SAMPLES = (".example", ".sample", ".template", ".dist", "-example", "-sample", ".tmpl")
 

@@ -11,10 +11,10 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.tools.compose.edits import replacement
 from nextgeneration.tools.compose.interpolation import settled
 from nextgeneration.tools.compose.model import ComposeFile, Mount, Service
-from nextgeneration.tools.compose.rule import Hit, listed, topic
+from nextgeneration.tools.compose.rule import Hit, Topic, listed
 from nextgeneration.tools.compose.yaml_tree import Mapping, Scalar
 
-RULES, rule = topic(Texts("Isolation", "Isolation"))
+rule = Topic(Texts("Isolation", "Isolation"))
 
 _SOCKETS = ("docker.sock", "podman.sock", "containerd.sock", "crio.sock")
 _SENSITIVE = frozenset(

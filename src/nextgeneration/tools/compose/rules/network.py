@@ -10,10 +10,10 @@ from nextgeneration.tools.compose.edits import Edit, added_to, quoted, replaceme
 from nextgeneration.tools.compose.images import ADMIN_PANELS, image_of, known_store
 from nextgeneration.tools.compose.model import ComposeFile, Service
 from nextgeneration.tools.compose.ports import EVERYWHERE, Port, host_ports, ports_of
-from nextgeneration.tools.compose.rule import Hit, topic
+from nextgeneration.tools.compose.rule import Hit, Topic
 from nextgeneration.tools.compose.yaml_tree import Mapping, Scalar
 
-RULES, rule = topic(Texts("Ports and networks", "Ports et réseaux"))
+rule = Topic(Texts("Ports and networks", "Ports et réseaux"))
 
 _DEBUG_PORTS = {9229: "Node.js inspector", 2375: "Docker API", 10250: "kubelet"}
 

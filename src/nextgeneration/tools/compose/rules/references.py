@@ -8,10 +8,10 @@ from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.tools.compose import keys
 from nextgeneration.tools.compose.model import SECTIONS, ComposeFile, Service
-from nextgeneration.tools.compose.rule import Hit, topic
+from nextgeneration.tools.compose.rule import Hit, Topic
 from nextgeneration.tools.compose.yaml_tree import Mapping, Node, Scalar
 
-RULES, rule = topic(Texts("References", "Références"))
+rule = Topic(Texts("References", "Références"))
 
 
 def _hint(name: str, known: frozenset[str]) -> dict[str, str]:
@@ -221,7 +221,7 @@ def _used(service: Service, section: str) -> list[Scalar]:
         return own + (Service("", service.key, build).names("secrets") if build and section == "secrets" else [])
     found: list[Scalar] = []
     for mount in service.mounts():
-        if mount.kind != "volume" or not mount.source:
+        if mount.kind not in ("volume", "unknown") or not mount.source:
             continue
         if isinstance(mount.node, Scalar):
             found.append(mount.node)

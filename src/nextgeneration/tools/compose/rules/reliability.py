@@ -11,11 +11,11 @@ from nextgeneration.tools.compose.edits import added_keys
 from nextgeneration.tools.compose.images import image_of, known_store
 from nextgeneration.tools.compose.model import ComposeFile, Service, joined
 from nextgeneration.tools.compose.ports import host_ports, ports_of
-from nextgeneration.tools.compose.rule import Hit, listed, topic
+from nextgeneration.tools.compose.rule import Hit, Topic, listed
 from nextgeneration.tools.compose.waiting import checked, probe_edits, waiting_edits
 from nextgeneration.tools.compose.yaml_tree import Mapping, Scalar, Sequence
 
-RULES, rule = topic(Texts("Reliability", "Fiabilité"))
+rule = Topic(Texts("Reliability", "Fiabilité"))
 
 _ONE_SHOT = re.compile(
     r"(?:^|[-_./ ])(?:migrat\w*|init\w*|setup|seed\w*|tests?|testing|e2e|jobs?|cli|backup|restore|creat\w*|bootstrap|"

@@ -9,10 +9,10 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.tools.compose import keys
 from nextgeneration.tools.compose.edits import whole_line
 from nextgeneration.tools.compose.model import ComposeFile
-from nextgeneration.tools.compose.rule import Hit, listed, topic
+from nextgeneration.tools.compose.rule import Hit, Topic, listed
 from nextgeneration.tools.compose.yaml_tree import Mapping, Node, Scalar, Sequence
 
-RULES, rule = topic(Texts("Keys", "Clés"))
+rule = Topic(Texts("Keys", "Clés"))
 
 _KINDS = {
     "s": Texts("a single value", "une valeur simple"),

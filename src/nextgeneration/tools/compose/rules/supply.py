@@ -9,10 +9,10 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.tools.compose.images import ended, image_of
 from nextgeneration.tools.compose.interpolation import read, settled
 from nextgeneration.tools.compose.model import ComposeFile, Service, joined
-from nextgeneration.tools.compose.rule import Hit, listed, topic
+from nextgeneration.tools.compose.rule import Hit, Topic, listed
 from nextgeneration.tools.compose.yaml_tree import Mapping, Scalar
 
-RULES, rule = topic(Texts("Images and builds", "Images et constructions"))
+rule = Topic(Texts("Images and builds", "Images et constructions"))
 
 
 def _cause(file: ComposeFile, service: Service) -> str:

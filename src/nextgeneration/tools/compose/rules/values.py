@@ -11,10 +11,10 @@ from nextgeneration.tools.compose.edits import Edit, replacement
 from nextgeneration.tools.compose.interpolation import read
 from nextgeneration.tools.compose.keys import words
 from nextgeneration.tools.compose.model import ComposeFile, Service
-from nextgeneration.tools.compose.rule import Hit, listed, topic
+from nextgeneration.tools.compose.rule import Hit, Topic, listed
 from nextgeneration.tools.compose.yaml_tree import Scalar, Sequence, scalars
 
-RULES, rule = topic(Texts("Values", "Valeurs"))
+rule = Topic(Texts("Values", "Valeurs"))
 
 _RESTART = re.compile(r"^(?:no|always|unless-stopped|on-failure(?::[0-9]+)?)$")
 _DURATION = re.compile(r"^(?:[0-9]+(?:\.[0-9]*)?(?:ns|us|µs|ms|s|m|h|d|w))+$")

@@ -10,10 +10,10 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.tools.compose.edits import quoted
 from nextgeneration.tools.compose.keys import words
 from nextgeneration.tools.compose.model import ComposeFile, Service, Variable
-from nextgeneration.tools.compose.rule import Hit, topic
+from nextgeneration.tools.compose.rule import Hit, Topic
 from nextgeneration.tools.compose.yaml_tree import Scalar
 
-RULES, rule = topic(Texts("YAML", "YAML"))
+rule = Topic(Texts("YAML", "YAML"))
 
 _SWITCHES = words("yes Yes YES no No NO on On ON off Off OFF y Y n N True TRUE False FALSE")
 _SEXAGESIMAL = re.compile(r"^[1-9][0-9_]*(?::[0-5]?[0-9])+$")
