@@ -57,8 +57,15 @@ Extra = Annotated[str, AfterValidator(_extension)]
 
 
 def said(text: str, fr: str, **limits: Any) -> Any:
-    """A field's description in both languages, and its limits."""
-    return Field(description=text, json_schema_extra={"x-fr": fr}, **limits)
+    """A field's description in both languages, its default, and its limits."""
+    extra: dict[str, Any] = {"x-fr": fr}
+    default = limits.get("default")
+    if isinstance(default, list | dict | BaseModel):
+        # Pydantic would copy such a default deeply for every template it reads.
+        del limits["default"]
+        limits["default_factory"] = type(default)
+        extra["default"] = default.model_dump() if isinstance(default, BaseModel) else default
+    return Field(description=text, json_schema_extra=extra, **limits)
 
 
 class Part(BaseModel):

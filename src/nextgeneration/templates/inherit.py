@@ -117,14 +117,15 @@ class _Layer:
         self.origins[place] = self.name
 
     def _forget(self, place: str) -> None:
+        self.origins.pop(place, None)
         inside = place + "/"
-        for pointer in [pointer for pointer in self.origins if pointer == place or pointer.startswith(inside)]:
+        for pointer in [pointer for pointer in self.origins if pointer.startswith(inside)]:
             del self.origins[pointer]
 
     def _identity(self, parent: Revision | None) -> None:
-        for key in ("name", "role", "domain"):
-            self._set(key, self.file[key])
-        self._set("version", self.file.get("version", DEFAULT_VERSION))
+        for key in ("name", "role", "domain", "version"):
+            self.data[key] = self.file.get(key, DEFAULT_VERSION)
+            self.origins[f"/{key}"] = self.name
         if parent:
             self.data["parents"] = [{"name": parent.name, "digest": parent.digest}, *parent.data["parents"]]
         else:
