@@ -87,7 +87,8 @@ def commands() -> str:
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
         for parameter in arguments:
-            lines.append(f"- `{parameter.human_readable_name}`: {getattr(parameter, 'help', '') or ''}")
+            name = (parameter.metavar or parameter.name or "").strip("[]").upper()
+            lines.append(f"- `{name}`: {getattr(parameter, 'help', '') or ''}")
         for parameter in options:
             names = ", ".join((*parameter.opts, *parameter.secondary_opts))
             default = parameter.default

@@ -77,6 +77,8 @@ class MissionHost:
 @functools.cache
 def host() -> MissionHost:
     """The host of a process that opened no services: everything in memory, over the current folder."""
+    import atexit
+    import shutil
     import tempfile
 
     from nextgeneration.agents.manager import shared_manager
@@ -87,10 +89,11 @@ def host() -> MissionHost:
     from nextgeneration.tools.registry import build
 
     manager, limits = shared_manager(), MissionSettings()
-    scratch = tempfile.TemporaryDirectory(prefix="nextgen-")
+    scratch = Path(tempfile.mkdtemp(prefix="nextgen-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 
     def folder(mission: str) -> Path:
-        path = Path(scratch.name) / mission
+        path = scratch / mission
         path.mkdir(mode=0o700, exist_ok=True)
         return path
 

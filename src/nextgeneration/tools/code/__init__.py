@@ -14,7 +14,8 @@ def tools(settings: ToolSettings) -> list[Tool]:  # noqa: ARG001 - every package
         CodeDependencies,
         CodeLint,
         CodeSecrets,
+        CodeSecurity,
         CodeTodos,
     )
 
-    return [CodeAudit(), CodeLint(), CodeSecrets(), CodeDependencies(), CodeComplexity(), CodeTodos()]
+    return [CodeAudit(), CodeLint(), CodeSecrets(), CodeSecurity(), CodeDependencies(), CodeComplexity(), CodeTodos()]

@@ -33,7 +33,7 @@ _PER_FILE: dict[str, Callable[[Source, Notes], None]] = {
     "todos": todos.inventory,
     "project": project.examine,
 }
-_RUFF = {"lint": lint.lint, "complexity": lint.complexity}
+_RUFF = {"lint": lint.lint, "security": lint.security, "complexity": lint.complexity}
 _PYTHON = frozenset({".py", ".pyi", ".pyw"})
 
 
@@ -129,7 +129,7 @@ async def _with_ruff(
         return
     if not python:
         for name in asked:
-            if name == "lint":
+            if name in {"lint", "security"}:
                 notes.skip(name, Texts("no Python file", "aucun fichier Python"))
         return
     ruff = Ruff(workspace.root, context.scratch, await asyncio.to_thread(_target, workspace))
@@ -190,7 +190,7 @@ def _result(notes: Notes, wanted: Sequence[str], paths: Sequence[str], languages
         lines=sum(count.lines for count in languages.values()),
         languages=languages,
         findings=Counted(total=len(ranked), by_severity=notes.by_severity(), by_rule=notes.by_rule()),
-        checked=tuple(name for name in ALL if name in wanted),
+        checked=tuple(wanted),
         skipped=tuple(notes.skipped[:200]),
     )
     kept = ranked[:MAX_FINDINGS]
@@ -237,6 +237,17 @@ class CodeLint(CodeTool):
         "code.lint",
         "Find mistakes and insecure calls in Python with Ruff; propose its safe fixes.",
         "Trouver erreurs et appels dangereux en Python avec Ruff ; proposer ses corrections sûres.",
+    )
+
+
+class CodeSecurity(CodeTool):
+    """Ruff's security rules alone; ``code.lint`` has them too."""
+
+    checks = ("security",)
+    spec = _spec(
+        "code.security",
+        "Find insecure calls in Python with Ruff's security rules.",
+        "Trouver les appels dangereux en Python avec les règles de sécurité de Ruff.",
     )
 
 

@@ -27,13 +27,32 @@ _ALONE = frozenset({Severity.HIGH, Severity.CRITICAL})
 """Severities whose violations are only put together when they say the same."""
 
 
-async def lint(ruff: Ruff, workspace: Workspace, paths: Sequence[str], notes: Notes, deadline: Deadline) -> None:
+SECURITY = tuple(rule for rule in SELECT if rule.startswith("S"))
+
+
+async def security(ruff: Ruff, workspace: Workspace, paths: Sequence[str], notes: Notes, deadline: Deadline) -> None:
+    """Note what the security rules find.
+
+    Raises:
+        LinterFailed, LinterTooSlow: see :class:`Ruff`.
+    """
+    await lint(ruff, workspace, paths, notes, deadline, SECURITY)
+
+
+async def lint(
+    ruff: Ruff,
+    workspace: Workspace,
+    paths: Sequence[str],
+    notes: Notes,
+    deadline: Deadline,
+    select: Sequence[str] = SELECT,
+) -> None:
     """Note what the correctness and security rules find, and propose the safe fixes.
 
     Raises:
         LinterFailed, LinterTooSlow: see :class:`Ruff`.
     """
-    violations = await ruff.check(paths, SELECT, deadline.left)
+    violations = await ruff.check(paths, select, deadline.left)
     broken = {v.path for v in violations if v.code == "invalid-syntax"}
     # A parser that lost its way says more: only its first word about a file is worth reading.
     first: dict[str, Violation] = {}
