@@ -19,7 +19,7 @@ _SED_COMMAND = re.compile(
 )
 # awk: what it could use to run, write, or read beyond its operands.
 _AWK_HARMFUL = re.compile(
-    r"system|getline|ARG[CV]|ENVIRON|PROCINFO|SYMTAB|@|\||>(?!=)|\\\n|close|/inet|FILENAME\s*=|extension|load|include"
+    r"system|getline|ARG[CV]|ENVIRON|PROCINFO|SYMTAB|@|(?<!\|)\|(?!\|)|>(?!=)|\\\n|close|/inet|FILENAME\s*=|extension|load|include"
 )
 _JQ_HARMFUL = re.compile(r"\benv\b|ENV|import|include|modulemeta|input_filename|get_search_list|\$__|\bhalt_error\b")
 _TEST_UNARY_PATH = {"-" + letter for letter in "abcdefghkLOGNprsSuwx"}

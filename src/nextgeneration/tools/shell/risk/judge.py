@@ -17,7 +17,6 @@ from pathlib import PurePath
 
 from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.risk import RiskLabel
-from nextgeneration.kernel.show import escaped
 from nextgeneration.tools.shell.errors_risk import TooDeep, TooLong, TooManyCommands
 from nextgeneration.tools.shell.risk import reasons as why
 from nextgeneration.tools.shell.risk.git import judge_git
@@ -29,7 +28,7 @@ from nextgeneration.tools.shell.risk.readers import READERS, VERSION_SHOWN
 from nextgeneration.tools.shell.risk.reasons import DESTRUCTIVE, SAFE, UNKNOWN, Ground
 from nextgeneration.tools.shell.risk.script import Command, Reading, Redirect
 from nextgeneration.tools.shell.risk.tree import read_tree
-from nextgeneration.tools.shell.risk.words import Arg, NotPlain, Word, arguments, shown
+from nextgeneration.tools.shell.risk.words import Arg, NotPlain, Word, arguments, shown, visible
 from nextgeneration.tools.shell.risk.wrappers import WRAPPERS, assignment, runs_word
 from nextgeneration.tools.shell.risk.writers import WRITERS
 
@@ -41,6 +40,7 @@ NOWHERE = PurePath("/nonexistent/workspace")
 
 _USUAL_FOLDERS = frozenset({"/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/usr/local/sbin"})
 _VERSIONED = re.compile(r"(python|pypy|pip|ruby|perl|lua|php|node|gcc|g\+\+|clang|java)[0-9][0-9.]*|(mkfs)\..*")
+_QUOTED = re.compile(r"[^\w@%+=:,./*?\[\]-]")
 _DUPLICATE = re.compile(r"[0-9]+-?|-")
 
 
@@ -158,11 +158,7 @@ class _Judge:
     def command(self, args: Sequence[Arg], fed: tuple[str, ...] = (), texts: tuple[str, ...] = ()) -> tuple[()]:
         """Judge an argv and record it."""
         self._count()
-        place = len(self.commands)
-        grounds: list[Ground] = []
-        self.commands.append((_canonical(args), grounds))
-        self.subjects.append(self.commands[place][0])
-        grounds.extend(self._argv(args, fed, texts))
+        self._record(args, [], fed, texts)
         return ()
 
     def result(self, lang: Lang) -> LineRisk:
@@ -187,35 +183,30 @@ class _Judge:
     def _simple(self, command: Command, reading: Reading) -> None:
         """One simple command of a line, for each value its loop variables take."""
         self._count()
-        grounds: list[Ground] = []
-        texts: list[str] = []
-        for values in _values(command, reading, grounds):
+        for values in _values(command, reading, self.grounds):
             args = [arg for word in command.words for arg in arguments(word, values)]
+            grounds: list[Ground] = []
+            written: list[str] = []
             for name, word in command.assigns:
                 value = arguments(word, values)[0] if word.parts else Arg("")
                 grounds.extend(assignment(name, value, alone=not command.words))
             for redirect in command.redirects:
-                grounds.extend(self._redirect(redirect, values))
+                grounds.extend(self._redirect(redirect, values, written))
             if command.loop:
-                grounds.extend(self._loop(command.loop, args))
-                continue
-            if not args:
-                continue
-            text = _canonical(args)
-            if text not in texts:
-                texts.append(text)
-                inner = [r.text for r in command.redirects if r.text]
+                self.grounds.extend([*grounds, *self._loop(command.loop, args)])
+            elif args:
+                given = tuple(filter(None, (_input(redirect, values) for redirect in command.redirects)))
                 fed, printed = _producers(command.fed, values)
-                place = len(self.commands)
-                self.commands.append((text, []))
-                self.subjects.append(text)
-                found = [*grounds, *self._argv(args, fed, (*inner, *printed))]
-                self.commands[place][1].extend(found)
-                grounds = []
-        if not texts:
-            self.grounds.extend(grounds)
-        elif grounds:
-            self.commands[-1][1].extend(grounds)
+                self._record(args, grounds, fed, given + printed)
+            else:
+                self.grounds.extend(grounds)
+            self.subjects.extend(written)
+
+    def _record(self, args: Sequence[Arg], grounds: list[Ground], fed: tuple[str, ...], texts: tuple[str, ...]) -> None:
+        """Note a command, then judge it: what it runs in turn comes after it."""
+        self.commands.append((_canonical(args), grounds))
+        self.subjects.append(self.commands[-1][0])
+        grounds.extend(self._argv(args, fed, texts))
 
     def _loop(self, name: str, values: Sequence[Arg]) -> Iterator[Ground]:
         """A ``for`` loop's variable and values."""
@@ -224,7 +215,7 @@ class _Judge:
             if value.glob or value.tilde:
                 yield from self.places.read(value, names_only=True)
 
-    def _redirect(self, redirect: Redirect, values: dict[str, Arg]) -> Iterator[Ground]:
+    def _redirect(self, redirect: Redirect, values: dict[str, Arg], written: list[str]) -> Iterator[Ground]:
         if redirect.word is None or redirect.operator == "<<<":
             return
         targets = arguments(redirect.word, values)
@@ -239,7 +230,7 @@ class _Judge:
             else:
                 grounds = list(self.places.write(target, overwrite=True))
                 if grounds:
-                    self.subjects.append(f"> {target.shown}")
+                    written.append(f"> {target.shown}")
                 yield from grounds
 
     def _argv(self, args: Sequence[Arg], fed: tuple[str, ...], texts: tuple[str, ...]) -> Iterator[Ground]:
@@ -362,9 +353,16 @@ def _producers(commands: Sequence[Command], values: dict[str, Arg]) -> tuple[tup
             names.append(args[0].text.rpartition("/")[2])
             if names[-1] in ("echo", "printf"):
                 printed.append(" ".join(arg.text for arg in args[1:] if not arg.text.startswith("-")))
-        printed.extend(redirect.text for redirect in command.redirects if redirect.text)
+        printed.extend(filter(None, (_input(redirect, values) for redirect in command.redirects)))
     # What passes through another program is no longer what was printed.
     return tuple(names), tuple(printed) if set(names) <= {"echo", "printf", "cat"} else ()
+
+
+def _input(redirect: Redirect, values: dict[str, Arg]) -> str:
+    """The text of a here-document or here-string."""
+    if redirect.operator == "<<<" and redirect.word is not None:
+        return " ".join(arg.text for arg in arguments(redirect.word, values))
+    return redirect.text or ""
 
 
 def _foreign(args: Sequence[Arg]) -> Iterator[Ground]:
@@ -372,7 +370,8 @@ def _foreign(args: Sequence[Arg]) -> Iterator[Ground]:
     for index, arg in enumerate(args):
         if arg.text.isascii() and arg.text.isprintable():
             continue
-        if not arg.text.isascii() and (index == 0 or arg.text.startswith("-")):
+        option = arg.text.startswith("-") or unicodedata.category(arg.text[0]) == "Pd" if arg.text else False
+        if not arg.text.isascii() and (index == 0 or option):
             yield Ground(UNKNOWN, why.FOREIGN_NAME, shown(arg.text.encode("ascii", "backslashreplace").decode()))
         yield from _hidden(arg.text)
 
@@ -392,11 +391,19 @@ _ODD_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 
 def _canonical(args: Sequence[Arg]) -> str:
     """An argv in one spelling: quotes only where needed, the program without its usual folder."""
-    texts = [arg.text if arg.glob and arg.clear else shlex.quote(arg.text) if arg.clear else arg.raw for arg in args]
+    texts = [_spelled(arg) for arg in args]
     folder, _, name = args[0].text.rpartition("/") if args else ("", "", "")
     if args and args[0].clear and folder in _USUAL_FOLDERS:
         texts[0] = name
-    return escaped(" ".join(texts), newlines=False)
+    return visible(" ".join(texts))
+
+
+def _spelled(arg: Arg) -> str:
+    if not arg.clear:
+        return arg.raw or arg.text
+    if arg.glob:
+        return _QUOTED.sub(r"\\\g<0>", arg.text)
+    return shlex.quote(arg.text)
 
 
 def _said(grounds: Iterable[Ground], lang: Lang) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from nextgeneration.tools.shell.risk.words import Arg
 _SYSTEM = re.compile(r"/(?:proc|dev|sys|run|boot)(?:/|$)")
 _SOCKET = re.compile(r"/dev/(?:tcp|udp)/")
 _STREAMS = {"/dev/stdout", "/dev/stderr", "/dev/stdin", "/dev/tty"}
+_DOTTED = re.compile(r"(?:^|/)\.|~")
+"""Every control file has a dot in front, or a short DOS name."""
 _WILD = re.compile(r"[*?\[]")
 NULL = "/dev/null"
 MAX_FOLDERS = 64
@@ -29,12 +31,14 @@ class Places:
         self.root = posixpath.normpath("/" + str(workspace).lstrip("/"))
         self._inside = self.root.rstrip("/") + "/"
         self._folders = [self.root]
+        self._dotted = False
 
     def enter(self, arg: Arg) -> None:
         """Remember that the line may change into this folder: names written later may stand there."""
         if arg.clear and len(self._folders) < MAX_FOLDERS:
             entered = {posixpath.normpath(posixpath.join(folder, arg.text)) for folder in self._folders}
             self._folders.extend(sorted(entered.difference(self._folders)))
+            self._dotted |= not arg.text.isascii() or bool(_DOTTED.search(arg.text))
 
     def full(self, text: str) -> str:
         """``text`` as an absolute path, ``.`` and ``..`` resolved lexically."""
@@ -92,6 +96,8 @@ class Places:
 
     def _control(self, arg: Arg, full: str) -> ControlFile | None:
         """The control file the path is or lies in, in the workspace, in the home folder or elsewhere."""
+        if arg.text.isascii() and not _DOTTED.search(arg.text) and not self._dotted:
+            return None
         if arg.tilde:
             return control_file(posixpath.normpath(arg.text.partition("/")[2]))
         for folder in self._folders:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.tools.shell.errors_risk import TooDeep
+from nextgeneration.tools.shell.risk.listed import listed
 from nextgeneration.tools.shell.risk.script import Binding, Command, Reading, Redirect
 from nextgeneration.tools.shell.risk.words import BLANKS, NotPlain, Part, Word, natural, scan_word
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 MAX_DEPTH = 200
-_PLAIN_LEAVES = {"word", "number", "raw_string", "ansi_c_string", "string_content", "variable_name", "comment"}
+_PLAIN_LEAVES = listed(
+    "word number raw_string ansi_c_string string_content variable_name special_variable_name comment"
+)
 _TRANSPARENT = {
     "program", "list", "subshell", "if_statement", "elif_clause", "else_clause", "while_statement",
     "do_group", "negated_command", "command_substitution", "string", "concatenation", "command_name",

@@ -107,7 +107,15 @@ def natural(text: str) -> str:
 
 def shown(text: str, limit: int = 120) -> str:
     """``text`` fit for a reason: nothing hidden in it, on one line, bounded."""
-    return shortened(escaped(text, newlines=False), limit)
+    return shortened(visible(text), limit)
+
+
+def visible(text: str) -> str:
+    """``text`` on one line with nothing hidden in it; blanks that only look like a space are codes too."""
+    text = escaped(text, newlines=False)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def scan_word(source: str, start: int, inner: Callable[[int], int]) -> Word:
@@ -274,7 +282,8 @@ def _argument(parts: tuple[Part, ...], values: Mapping[str, Arg], raw: str) -> A
         expanded = True
         value = values.get(part.text) if part.kind == "variable" else None
         if part.kind == "variable" and part.text in _NUMBERS:
-            value = Arg("0")
+            # A number, which is all that matters; shown as it stands.
+            value = Arg("$" + part.text)
         text.append(value.text if value else " " if part.text == "IFS" and part.kind == "variable" else "")
         certain = value is not None and value.clear and not value.tilde
         splits = not part.quoted and (value is None or value.glob or not re.fullmatch(r"[^\s*?\[]+", value.text))

@@ -265,12 +265,13 @@ def shell(call: Call) -> Iterator[Ground]:
     """``bash -c LINE`` is that line; other shells read it a little differently, so it is never safe."""
     args = list(call.args)
     exact = call.name == "bash"
-    inline = False
+    inline = fed = False
     while args and args[0].text.startswith(("-", "+")) and args[0].text not in ("-", "--"):
         flag = args.pop(0)
         exact &= flag.clear and not flag.expanded and bool(_EXACT_SHELL_FLAGS.fullmatch(flag.text))
         short = not flag.text.startswith("--")
         inline |= short and "c" in flag.text[1:]
+        fed |= short and "s" in flag.text[1:]
         if short and "o" in flag.text[1:].lower() and args:
             option = args.pop(0)
             exact &= option.text in ("errexit", "nounset", "pipefail")
@@ -281,7 +282,7 @@ def shell(call: Call) -> Iterator[Ground]:
         if not exact or not line.clear or line.glob or line.expanded or len(args) > 1:
             yield Ground(UNKNOWN, why.RUNS_INLINE, call.name)
         call.judge.line(line.text)
-    elif args and args[0].text not in ("-", "/dev/stdin"):
+    elif args and not fed and args[0].text not in ("-", "/dev/stdin"):
         yield Ground(UNKNOWN, why.RUNS_CODE, f"{call.name} {args[0].shown}")
     elif [arg.text for arg in call.args] == ["--version"] and call.name == "bash":
         return
