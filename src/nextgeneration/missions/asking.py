@@ -14,9 +14,10 @@ from nextgeneration.kernel.risk import RiskLabel
 from nextgeneration.kernel.show import escaped, shortened
 from nextgeneration.kernel.tools import ToolContext
 from nextgeneration.missions import records
-from nextgeneration.missions.claims import Claim, Draft
+from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.errors import EffectRefused, Parked
 from nextgeneration.missions.judging import Judged, Policy, shown
+from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.schema import CHOICES, Approval, ApprovalStatus
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.sealed import plain, seal

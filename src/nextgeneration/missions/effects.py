@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nextgeneration.kernel.clock import Clock
-from nextgeneration.kernel.errors import NGError, NotCanonical
 from nextgeneration.kernel.reports import Cost
-from nextgeneration.kernel.risk import EffectRule
 from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult, ToolSpec
 from nextgeneration.missions.asking import Asking, Question
 from nextgeneration.missions.claims import Claim
+from nextgeneration.missions.entries import Request, requested
 from nextgeneration.missions.errors import EffectMismatch, EffectRefused, OverBudget, Parked
 from nextgeneration.missions.grants import Grant, Granted
 from nextgeneration.missions.judging import Call, Judge, Judged, Offer, Policy, identity, said
+from nextgeneration.missions.leases import Change
 from nextgeneration.missions.outcomes import replayed
-from nextgeneration.missions.performing import Performance, Request, context_of
+from nextgeneration.missions.performing import Performance, context_of
 from nextgeneration.missions.recording import Recording
+from nextgeneration.missions.records import Effect
 from nextgeneration.missions.schema import ApprovalStatus
 from nextgeneration.security.permissions import PermissionRules, Verdict
-from nextgeneration.storage.sealed import plain
 
 __all__ = ["Call", "Door", "Grant", "Offer", "Policy", "TaskBudget", "TaskDoor"]
 
@@ -154,10 +154,10 @@ class TaskDoor:
     ) -> ToolResult:
         self._ready(parked)
         await self._landed(position)
-        request = self._request(position, name, args, grant)
+        request = requested(self._claim, self._judge, self, position, name, args, grant)
         recorded = self._claim.effects.get((self.task, position))
         if recorded is not None:
-            self._same(request, recorded.name, recorded.digest)
+            recorded.must_be(request.name, request.digest, request.key)
             if recorded.outcome is not None:
                 self._count(recorded.seconds, made=recorded.status != "refused")
                 return self._replay(request, recorded)
@@ -168,7 +168,7 @@ class TaskDoor:
             raise OverBudget(scope=self.task, limit=limit, unit="tool_calls")
         performance = Performance(self._door, self._judge, request, recorded, self._seconds_left)
         try:
-            result: ToolResult = await self._sheltered(position, performance.run(), performance)
+            result: ToolResult = await self._sheltered(position, performance.run(), pure=request.pure)
         except Parked as parking:
             self.parked = (*self.parked, *parking.approvals)
             raise
@@ -180,37 +180,12 @@ class TaskDoor:
                 self._count(performance.seconds, made=True)
         return result
 
-    def _request(self, position: int, name: str, args: Mapping[str, Any], grant: Grant | None) -> Request:
-        tool = self._judge.tools.get(name)
-        real = tool.spec.name if tool else name
-        wrong: NGError | None = None
-        given = dict(args)
-        try:
-            digest = identity(real, given)
-        except NotCanonical as error:
-            # Lone surrogates, infinities: recorded in a cleaned form, and never handed to a tool.
-            wrong, given = error, plain(given)
-            digest = identity(real, given)
-        if tool is None:
-            try:
-                self._judge.tool(name)
-            except NGError as error:
-                wrong = error
-        key = f"{self._claim.id}/{self.task}/{position}/{real}"
-        return Request(self.task, self.agent, self.revision, position, key, real, given, digest, tool, wrong, grant)
-
-    def _replay(self, request: Request, recorded: Any) -> ToolResult:
+    def _replay(self, request: Request, recorded: Effect) -> ToolResult:
         try:
             return replayed(recorded, request.key)
         except OverBudget as error:
             self._over = error
             raise
-
-    def _same(self, request: Request, name: str, digest: str) -> None:
-        if digest != request.digest:
-            raise EffectMismatch(
-                key=request.key, recorded=name, recorded_digest=digest, asked=request.name, asked_digest=request.digest
-            )
 
     def _ready(self, parked: tuple[str, ...]) -> None:
         self._claim.check()
@@ -234,7 +209,7 @@ class TaskDoor:
         if flight is not None:
             await asyncio.wait({flight})
 
-    async def _sheltered(self, position: int, work: Coroutine[Any, Any, T], performance: Performance) -> T:
+    async def _sheltered(self, position: int, work: Coroutine[Any, Any, T], *, pure: bool) -> T:
         """Run ``work`` so that cancelling the task does not cut a call off from its outcome.
 
         A call that changes nothing ends at once when the task is cancelled; another one goes on to its own time limit
@@ -247,7 +222,7 @@ class TaskDoor:
         try:
             return await asyncio.shield(flight)
         except asyncio.CancelledError:
-            if not flight.done() and performance.rule is EffectRule.PURE:
+            if not flight.done() and pure:
                 flight.cancel()
             while not flight.done():
                 try:
@@ -338,54 +313,37 @@ class TaskDoor:
         ``fn`` must change nothing outside. What it returns comes back as plain JSON. An ``NGError`` it raises is
         recorded too, and raised as ``ToolFailed``.
         """
-        self._position += 1
-        return self._recorded(self._position, name, fn, self.parked)
 
-    async def _recorded(self, position: int, name: str, fn: Callable[[], Any], parked: tuple[str, ...]) -> Any:
-        async def make() -> Any:
+        async def make() -> T:
             value = fn()
             return await value if inspect.isawaitable(value) else value
 
-        return await self._kept(Recording(self._claim, self.task, position, f"record.{name}", {}), parked, make)
+        return self._kept(self._recording(f"record.{name}"), self.parked, make)
 
     def put(self, key: str, value: Any) -> Coroutine[Any, Any, None]:
         """Write on the mission's blackboard, once, however often the task runs."""
-        self._position += 1
-        recording = Recording(self._claim, self.task, self._position, "blackboard.put", {"key": key, "value": value})
-        return self._put(recording, key, value, self.parked)
 
-    async def _put(self, recording: Recording, key: str, value: Any, parked: tuple[str, ...]) -> None:
         async def make() -> None:
             return None
 
-        await self._kept(recording, parked, make, recording.writing(key, value))
+        recording = self._recording("blackboard.put", {"key": key, "value": value})
+        return self._kept(recording, self.parked, make, recording.writing(key, value))
 
     def get(self, key: str) -> Coroutine[Any, Any, Any]:
         """Read from the mission's blackboard; ``None`` when nothing is there. A replay reads what this run read."""
-        self._position += 1
-        recording = Recording(self._claim, self.task, self._position, "blackboard.get", {"key": key})
+        recording = self._recording("blackboard.get", {"key": key})
         return self._kept(recording, self.parked, lambda: recording.reading(key))
+
+    def _recording(self, name: str, args: dict[str, Any] | None = None) -> Recording:
+        self._position += 1
+        return Recording(self._claim, self.task, self._position, name, args or {})
 
     async def _kept(
         self,
         recording: Recording,
         parked: tuple[str, ...],
         make: Callable[[], Awaitable[Any]],
-        change: Any = None,
+        change: Change | None = None,
     ) -> Any:
         self._ready(parked)
-        recorded = self._claim.effects.get((self.task, recording.position))
-        if recorded is not None:
-            self._same_recording(recording, recorded)
-            return recording.replayed(recorded)
-        return await recording.save(make, change)
-
-    def _same_recording(self, recording: Recording, recorded: Any) -> None:
-        if recorded.digest != recording.digest:
-            raise EffectMismatch(
-                key=recording.key,
-                recorded=recorded.name,
-                recorded_digest=recorded.digest,
-                asked=recording.name,
-                asked_digest=recording.digest,
-            )
+        return await recording.answer(make, change)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.risk import Assessment, RiskLabel
+from nextgeneration.kernel.show import escaped, shortened
 from nextgeneration.kernel.tools import Preview, Tool, ToolContext
 from nextgeneration.security.permissions import Decision, PermissionRules, Verdict, decide
 from nextgeneration.tools.base import parse_args
@@ -98,9 +99,13 @@ class Judge:
         """
         found = self.tools.get(name)
         if found is None:
-            close = get_close_matches(name, self.tools, 1)
-            raise ToolUnknown(name=name[:80], hint=f" ({close[0]}?)" if close else "")
+            raise self.unknown(name)
         return found
+
+    def unknown(self, name: str) -> ToolUnknown:
+        """What is said of a name no tool has."""
+        close = get_close_matches(name, self.tools, 1)
+        return ToolUnknown(name=shortened(escaped(name, newlines=False), 80), hint=f" ({close[0]}?)" if close else "")
 
     def judge(self, tool: Tool, args: dict[str, Any], identity: str, context: ToolContext) -> Judged:
         """Parse, assess and decide one call.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
 
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.findings import Evidence, Finding
@@ -16,7 +14,7 @@ from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions.errors import OutcomeTooLarge, ToolFailed, remade
 from nextgeneration.missions.records import Effect
 from nextgeneration.storage.errors import RecordDamaged
-from nextgeneration.storage.sealed import plain, seal, seal_json, unseal, unsealed
+from nextgeneration.storage.sealed import encoded, plain, seal, seal_json, unseal, unsealed
 
 MAX_BYTES = 4_000_000
 """Largest outcome kept. The tools' own limits are far below; this one is for those that have none."""
@@ -39,14 +37,14 @@ def recorded(result: ToolResult, tool: str, key: str) -> tuple[str, ToolResult]:
     if result.findings:
         result = result.model_copy(update={"findings": tuple(_cited(f, tool, key) for f in result.findings)})
     try:
-        text = result.model_dump_json(exclude_defaults=True)
-    except (PydanticSerializationError, UnicodeEncodeError, ValueError):
-        text = ""
-    if not text or "\\u0000" in text:
-        text = json.dumps(plain(result.model_dump()), ensure_ascii=False, separators=(",", ":"))
-    if len(text) > MAX_BYTES:
-        raise OutcomeTooLarge(tool=tool, size=len(text), limit=MAX_BYTES)
-    return seal_json(text), ToolResult.model_validate_json(text)
+        data = result.model_dump_json(exclude_defaults=True).encode()
+    except ValueError:
+        data = b""
+    if not data or b"\\u0000" in data:
+        data = encoded(plain(result.model_dump()))
+    if len(data) > MAX_BYTES:
+        raise OutcomeTooLarge(tool=tool, size=len(data), limit=MAX_BYTES)
+    return seal_json(data), ToolResult.model_validate_json(data)
 
 
 def _cited(finding: Finding, tool: str, key: str) -> Finding:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.events.schema import Event
@@ -13,25 +12,23 @@ from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import InternalError, NGError, as_problem
 from nextgeneration.kernel.risk import EffectRule
 from nextgeneration.kernel.show import shortened
-from nextgeneration.kernel.tools import Happened, Tool, ToolContext, ToolResult
+from nextgeneration.kernel.tools import Happened, ToolContext, ToolResult
 from nextgeneration.missions.asking import Question
-from nextgeneration.missions.claims import Draft
+from nextgeneration.missions.entries import NOTE, Entry, Permit, Request
 from nextgeneration.missions.errors import (
     ApprovalStale,
     EffectRefused,
     GrantMismatch,
     OutcomeUnknown,
     OverBudget,
+    ToolFailed,
 )
 from nextgeneration.missions.grants import Grant, Granted
 from nextgeneration.missions.judging import Judge, Judged, said
 from nextgeneration.missions.outcomes import failed, failure, recorded, refusal, unconfirmed
 from nextgeneration.missions.records import Effect
-from nextgeneration.missions.schema import Approval, ApprovalStatus
+from nextgeneration.missions.schema import ApprovalStatus
 from nextgeneration.security.permissions import Verdict
-from nextgeneration.storage.database import Connection
-from nextgeneration.storage.errors import RecordDamaged
-from nextgeneration.storage.sealed import seal
 from nextgeneration.tools.errors import ToolTimedOut
 
 if TYPE_CHECKING:
@@ -43,41 +40,6 @@ GRACE_SECONDS = 5.0
 """What a tool gets beyond its own limit to end what it began."""
 
 PROBE_SECONDS = 30.0
-
-NOTE = 300
-"""Characters of a message kept in the journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A call as it was issued. ``wrong`` is why it cannot be made at all."""
-
-    task: str
-    agent: str
-    revision: str
-    position: int
-    key: str
-    name: str
-    args: dict[str, Any]
-    digest: str
-    tool: Tool | None
-    wrong: NGError | None
-    grant: Grant | None
-
-
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """On what ground a call is made. ``retry`` is the answer that lets a call in doubt run again."""
-
-    approval: str | None = None
-    call: int | None = None
-    digest: str = ""
-    retry: str | None = None
-
-    @property
-    def approved(self) -> bool:
-        """Whether exactly this call was approved."""
-        return self.approval is not None or self.retry is not None
 
 
 def context_of(
@@ -112,16 +74,10 @@ class Performance:
         self._shared = door.claim.shared
         self._judge = judge
         self._request = request
-        self._effect = begun
+        self._entry = Entry(door.claim, request, begun)
         self._seconds_left = seconds_left
         self.made = False
         self.seconds = 0.0
-
-    @property
-    def rule(self) -> EffectRule:
-        """What repeating the call would do."""
-        tool = self._request.tool
-        return EffectRule.PURE if tool is None else tool.spec.effect
 
     async def run(self) -> ToolResult:
         """Make the call, or find out why not."""
@@ -143,7 +99,7 @@ class Performance:
             left = self._seconds_left()
             if left <= 0:
                 raise OverBudget(scope=request.task, limit=round(self._claim.seconds(), 1), unit="seconds")
-            await self._intent(judged, permit)
+            await self._entry.intend(judged, permit)
         except (EffectRefused, GrantMismatch, OverBudget) as error:
             await self._refused(error)
             raise
@@ -190,7 +146,7 @@ class Performance:
         """The place in a grant; ``None`` when the call needs no grant any more."""
         request = self._request
         effects = self._claim.effects.values()
-        mine = self._effect
+        mine = self._entry.effect
         used = {
             e.approval_call for e in effects if e.approval == approval and e.approval_call is not None and e is not mine
         }
@@ -216,10 +172,10 @@ class Performance:
         What is idempotent runs again under its key, unless the world it was judged in has changed: then it may be
         our own call that changed it.
         """
-        effect = self._effect
-        if effect is None or self.rule is EffectRule.PURE:
+        effect = self._entry.effect
+        if effect is None or self._entry.rule is EffectRule.PURE:
             return False
-        if self.rule is EffectRule.ONCE:
+        if self._entry.rule is EffectRule.ONCE:
             return True
         assessment = judged.assessment
         return effect.label != assessment.label.value or effect.conditions != assessment.conditions
@@ -233,15 +189,22 @@ class Performance:
         if happened is Happened.YES:
             return await self._confirmed(f"{judged.name}.probe")
         question = self._question(f"doubt:{self._request.position}", "in_doubt", judged, _DOUBT[lang])
-        answer: Approval = await self._door.asking.answer(question, context)
+        try:
+            answer = await self._door.asking.answer(question, context)
+        except EffectRefused as error:
+            raise await self._given_up(judged, error.why) from None
         by = answer.decided_by or ""
         if answer.status is ApprovalStatus.DONE:
             return await self._confirmed(by, answer.id)
         if answer.status is ApprovalStatus.FAIL:
-            problem = OutcomeUnknown(tool=judged.name, by=by).problem(lang)
-            await self._settle("failed", failure(problem), {"code": problem["code"], "by": by}, used=answer.id)
-            raise failed(judged.name, problem)
+            raise await self._given_up(judged, by, answer.id)
         return Permit(retry=answer.id)
+
+    async def _given_up(self, judged: Judged, by: str, used: str | None = None) -> ToolFailed:
+        """Record that the call is taken as failed; what to raise."""
+        problem = OutcomeUnknown(tool=judged.name, by=by).problem(self._claim.mission.lang)
+        await self._entry.settle("failed", failure(problem), {"code": problem["code"], "by": by}, used=used)
+        return failed(judged.name, problem)
 
     async def _probed(self, judged: Judged, context: ToolContext) -> Happened:
         try:
@@ -254,89 +217,8 @@ class Performance:
     async def _confirmed(self, by: str, used: str | None = None) -> ToolResult:
         request = self._request
         text, result = unconfirmed(request.name, request.key, by, self._claim.mission.lang)
-        await self._settle("done", text, {"unconfirmed": True, "by": by}, used=used)
+        await self._entry.settle("done", text, {"unconfirmed": True, "by": by}, used=used)
         return result
-
-    # -- the two transactions ----------------------------------------------------------------------------------------
-
-    async def _intent(self, judged: Judged, permit: Permit) -> None:
-        request, claim, shared = self._request, self._claim, self._shared
-        at = iso(claim.clock.now())
-        assessment = judged.assessment
-        effect = Effect(
-            task=request.task,
-            position=request.position,
-            name=request.name,
-            digest=request.digest,
-            rule=self.rule.value,
-            label=assessment.label.value,
-            status="intent",
-            attempt=claim.attempt,
-            args=seal({"args": request.args, "conditions": assessment.conditions}),
-            outcome=None,
-            approval=permit.approval,
-            approval_call=permit.call,
-            started_at=at,
-            ended_at=None,
-            seconds=0.0,
-        )
-        again = self._effect is not None
-        if again and permit.approval is None and self._effect is not None:
-            effect.approval, effect.approval_call = self._effect.approval, self._effect.approval_call
-
-        def change(connection: Connection) -> None:
-            if permit.approval is not None and not shared.approvals.holds(
-                connection, permit.approval, permit.digest, at
-            ):
-                raise ApprovalStale(tool=request.name, why=permit.approval)
-            if permit.retry is not None and not shared.approvals.use(connection, permit.retry, at):
-                raise ApprovalStale(tool=request.name, why=permit.retry)
-            if not again:
-                shared.effects.add(connection, row_of(effect, claim.id, shared.tenant))
-            elif not shared.effects.again(connection, _again(effect, claim.id)):
-                raise RecordDamaged(table="effects", id=request.key, detail="no open intent")
-
-        data = {
-            "tool": request.name,
-            "agent": request.agent,
-            "position": request.position,
-            "label": effect.label,
-            "rule": effect.rule,
-            "digest": request.digest,
-        }
-        if permit.approved:
-            data["approval"] = permit.approval or permit.retry or ""
-        shared.at("effect.judged")
-        await claim.commit(Draft("effect.intent", data, request.task), change=change, calls=1)
-        self._effect = claim.effects[request.task, request.position] = effect
-        shared.at("effect.intent")
-
-    async def _settle(self, status: str, outcome: str, data: dict[str, Any], used: str | None = None) -> None:
-        """Record the outcome of the open intent."""
-        request, claim, shared = self._request, self._claim, self._shared
-        at = iso(claim.clock.now())
-        values = {
-            "e_mission": claim.id,
-            "e_task": request.task,
-            "e_position": request.position,
-            "e_status": status,
-            "e_outcome": outcome,
-            "e_at": at,
-            "e_seconds": self.seconds,
-        }
-
-        def change(connection: Connection) -> None:
-            if used is not None:
-                shared.approvals.use(connection, used, at)
-            if shared.effects.settle(connection, values) != 1:
-                raise RecordDamaged(table="effects", id=request.key, detail="no open intent")
-
-        about = {"tool": request.name, "position": request.position, "status": status}
-        kind = "effect.refused" if status == "refused" else "effect.outcome"
-        await claim.commit(Draft(kind, {**about, **data}, request.task), change=change, answer=True)
-        effect = self._effect
-        if effect is not None:
-            effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, self.seconds
 
     # -- the call ----------------------------------------------------------------------------------------------------
 
@@ -350,16 +232,14 @@ class Performance:
         if isinstance(answer, tuple):
             text, result = answer
             data: dict[str, Any] = {"ok": result.ok, "findings": len(result.findings), "seconds": self.seconds}
-            await self._settle("done", text, data)
-            self._shared.at("effect.outcome")
+            await self._entry.settle("done", text, data, seconds=self.seconds)
             return result
         lang = claim.mission.lang
         problem = as_problem(answer, lang)
-        over = isinstance(answer, OverBudget)
         data = {"code": problem["code"], "message": shortened(problem["message"], NOTE), "seconds": self.seconds}
-        await self._settle("failed", refusal(answer) if isinstance(answer, OverBudget) else failure(problem), data)
-        self._shared.at("effect.outcome")
-        raise answer if over else failed(request.name, problem)
+        outcome = refusal(answer) if isinstance(answer, OverBudget) else failure(problem)
+        await self._entry.settle("failed", outcome, data, seconds=self.seconds)
+        raise answer if isinstance(answer, OverBudget) else failed(request.name, problem)
 
     async def _tried(self, judged: Judged, permit: Permit, left: float) -> tuple[str, ToolResult] | BaseException:
         """Call the tool under its time limit; its recorded result, or what it raised."""
@@ -403,87 +283,17 @@ class Performance:
     async def _unmade(self, error: NGError) -> NGError:
         """Record that the call could not even be judged; what to raise."""
         problem = error.problem(self._claim.mission.lang)
-        await self._close(failure(problem), problem)
+        await self._entry.close(failure(problem), problem)
         return failed(self._request.name, problem)
 
     async def _refused(self, error: NGError) -> None:
-        await self._close(refusal(error), error.problem(self._claim.mission.lang))
-
-    async def _close(self, outcome: str, problem: dict[str, Any]) -> None:
-        request, claim, shared = self._request, self._claim, self._shared
-        data = {"code": problem["code"], "message": shortened(problem["message"], NOTE)}
-        if self._effect is not None:
-            await self._settle("refused", outcome, data)
-            shared.at("effect.refused")
-            return
-        at = iso(claim.clock.now())
-        effect = Effect(
-            task=request.task,
-            position=request.position,
-            name=request.name,
-            digest=request.digest,
-            rule=self.rule.value,
-            label="unknown",
-            status="refused",
-            attempt=claim.attempt,
-            args=seal({"args": request.args, "conditions": {}}),
-            outcome=outcome,
-            approval=None,
-            approval_call=None,
-            started_at=at,
-            ended_at=at,
-            seconds=0.0,
-        )
-        about = {"tool": request.name, "agent": request.agent, "position": request.position, **data}
-        await claim.commit(
-            Draft("effect.refused", about, request.task),
-            change=lambda connection: shared.effects.add(connection, row_of(effect, claim.id, shared.tenant)),
-        )
-        claim.effects[request.task, request.position] = effect
-        shared.at("effect.refused")
+        await self._entry.close(refusal(error), error.problem(self._claim.mission.lang))
 
 
 _DOUBT = {
     "en": "The process was interrupted during this call: it is not known whether it happened.",
     "fr": "Le processus a été interrompu pendant cet appel : on ne sait pas s'il a eu lieu.",
 }
-
-
-def row_of(effect: Effect, mission: str, tenant: str) -> dict[str, Any]:
-    """An effect as its row."""
-    return {
-        "mission_id": mission,
-        "task_id": effect.task,
-        "position": effect.position,
-        "tenant": tenant,
-        "name": effect.name,
-        "digest": effect.digest,
-        "rule": effect.rule,
-        "label": effect.label,
-        "status": effect.status,
-        "attempt": effect.attempt,
-        "args": effect.args,
-        "outcome": effect.outcome,
-        "approval_id": effect.approval,
-        "approval_call": effect.approval_call,
-        "started_at": effect.started_at,
-        "ended_at": effect.ended_at,
-        "seconds": effect.seconds,
-    }
-
-
-def _again(effect: Effect, mission: str) -> dict[str, Any]:
-    return {
-        "e_mission": mission,
-        "e_task": effect.task,
-        "e_position": effect.position,
-        "e_attempt": effect.attempt,
-        "e_label": effect.label,
-        "e_args": effect.args,
-        "e_approval": effect.approval,
-        "e_call": effect.approval_call,
-        "e_at": effect.started_at,
-    }
 
 
 def _difference(shown: Granted, now: Granted) -> str:

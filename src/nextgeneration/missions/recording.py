@@ -8,9 +8,10 @@ from typing import Any
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.missions.claims import Change, Claim
+from nextgeneration.missions.claims import Claim
+from nextgeneration.missions.entries import row_of
+from nextgeneration.missions.leases import Change
 from nextgeneration.missions.outcomes import failed, failure
-from nextgeneration.missions.performing import row_of
 from nextgeneration.missions.records import Effect
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.sealed import plain, seal, unseal
@@ -28,19 +29,26 @@ class Recording:
         self.digest = digest([name, self.args]) if args else name
         self.key = f"{claim.id}/{task}/{position}/{name}"
 
-    def replayed(self, recorded: Effect) -> Any:
-        """The value that was recorded.
+    async def answer(self, make: Callable[[], Awaitable[Any]], change: Change | None = None) -> Any:
+        """The value recorded here, or the one that ``make`` gives now, recorded together with ``change``.
 
         Raises:
-            ToolFailed: an error was recorded.
+            EffectMismatch: something else is recorded here.
+            ToolFailed: an error is.
         """
+        recorded = self._claim.effects.get((self.task, self.position))
+        if recorded is None:
+            return await self._save(make, change)
+        recorded.must_be(self.name, self.digest, self.key)
+        return self._replayed(recorded)
+
+    def _replayed(self, recorded: Effect) -> Any:
         answer = unseal(recorded.outcome or "", "effects", self.key)
         if "problem" in answer:
             raise failed(self.name, answer["problem"])
         return answer["value"]
 
-    async def save(self, make: Callable[[], Awaitable[Any]], change: Change | None = None) -> Any:
-        """Make the value, record it, with ``change`` in the same transaction, and answer what replays will."""
+    async def _save(self, make: Callable[[], Awaitable[Any]], change: Change | None) -> Any:
         claim, shared = self._claim, self._claim.shared
         try:
             status, outcome = "done", seal({"value": await make()})
@@ -76,7 +84,7 @@ class Recording:
         await claim.commit(change=write)
         claim.effects[self.task, self.position] = effect
         shared.at("record.saved")
-        return self.replayed(effect)
+        return self._replayed(effect)
 
     def writing(self, key: str, value: Any) -> Change:
         """The change that puts ``value`` on the blackboard."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
@@ -11,6 +12,7 @@ from nextgeneration.events.schema import Event
 from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.reports import Report
 from nextgeneration.kernel.risk import EffectRule
+from nextgeneration.missions.errors import EffectMismatch
 from nextgeneration.missions.schema import (
     Approval,
     ApprovalStatus,
@@ -62,6 +64,17 @@ class Effect:
     ended_at: str | None
     seconds: float
 
+    def must_be(self, name: str, digest: str, key: str) -> None:
+        """Check that a task that runs again asks for what it asked for before.
+
+        Raises:
+            EffectMismatch: naming both.
+        """
+        if digest != self.digest:
+            raise EffectMismatch(
+                key=key, recorded=self.name, recorded_digest=self.digest, asked=name, asked_digest=digest
+            )
+
     @property
     def conditions(self) -> dict[str, str]:
         """What the judgement rested on when the call was begun."""
@@ -106,13 +119,12 @@ def effect(row: Row) -> Effect:
     )
 
 
-def mission(row: Row) -> Mission:
-    """A mission's row, in the order of the table's columns.
+def mission(values: Mapping[str, Any]) -> Mission:
+    """A mission's row.
 
     Raises:
         RecordDamaged: its state or language is none there is, or its documents are damaged.
     """
-    values = row._asdict()
     key = values["id"]
 
     def document(name: str) -> Any:

@@ -5,30 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from nextgeneration.events.bus import Bus
 from nextgeneration.events.schema import Event
 from nextgeneration.kernel.canonical import digest
-from nextgeneration.kernel.clock import Clock, SystemClock, from_iso, iso
+from nextgeneration.kernel.clock import Clock, SystemClock, iso
 from nextgeneration.kernel.ids import new_id
 from nextgeneration.kernel.show import clean, shortened
 from nextgeneration.missions import records
 from nextgeneration.missions.approvals import Approvals, row_of
 from nextgeneration.missions.boundaries import At, nowhere
+from nextgeneration.missions.claiming import Claiming
 from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.errors import (
     BudgetRefused,
     GoalRefused,
     IdempotencyConflict,
     MissionAmbiguous,
-    MissionCancelled,
-    MissionEnded,
-    MissionHeld,
     MissionUnknown,
 )
-from nextgeneration.missions.holders import is_alive, is_dead, this_process
+from nextgeneration.missions.holders import this_process
 from nextgeneration.missions.records import Effect, Pin
 from nextgeneration.missions.schema import (
     Budget,
@@ -48,7 +45,8 @@ __all__ = ["Claim", "Damage", "Missions"]
 
 T = TypeVar("T")
 
-OPEN = (MissionStatus.QUEUED, MissionStatus.RUNNING, MissionStatus.WAITING)
+ID_LENGTH = 30
+"""Characters of a whole mission id."""
 
 
 class Damage(NamedTuple):
@@ -58,15 +56,6 @@ class Damage(NamedTuple):
     table: str
     id: str
     detail: str
-
-
-class _Taken(NamedTuple):
-    """What a claim transaction read."""
-
-    row: Any
-    effects: list[Any]
-    tasks: list[Any]
-    pins: list[Any]
 
 
 class Missions:
@@ -101,6 +90,7 @@ class Missions:
             approval_days=self.settings.approval_days,
             at=at,
         )
+        self._claiming = Claiming(self._shared)
         self.approvals = Approvals(self._shared)
 
     @property
@@ -203,7 +193,7 @@ class Missions:
 
         def op(connection: Connection) -> list[str]:
             exact = shared.missions.get(connection, shared.tenant, ref)
-            return [exact[0]] if exact else shared.missions.matching(connection, shared.tenant, ref) if ref else []
+            return [ref] if exact else shared.missions.matching(connection, shared.tenant, ref) if ref else []
 
         found = await shared.storage.read(op)
         if not found:
@@ -221,6 +211,8 @@ class Missions:
         """
         shared, mission = self._shared, await self.resolve(ref)
         row = await shared.storage.read(lambda c: shared.missions.get(c, shared.tenant, mission))
+        if row is None:
+            raise MissionUnknown(ref=mission)
         return records.mission(row)
 
     async def list(
@@ -261,111 +253,16 @@ class Missions:
             MissionCancelled: it had been cancelled; now it has ended.
             RecordDamaged: one of its records is not what was written.
         """
-        shared = self._shared
-        mission = await self.resolve(ref) if ref not in shared.live else ref
-        expected: int | None = None
-        while True:
-            until = iso(shared.lease_end())
-            seen = expected
-
-            def op(connection: Connection, until: str = until, seen: int | None = seen) -> _Taken | Any:
-                row = shared.missions.get(connection, shared.tenant, mission)
-                values = row._asdict()
-                free = values["status"] in {"queued", "waiting", "parked"} or values["attempt"] == seen
-                if MissionStatus(values["status"]).ended or values["cancelled_by"] or not free:
-                    return row
-                return self._take(connection, row, until)
-
-            taken = await shared.storage.write(op)
-            if isinstance(taken, _Taken):
-                return self._claimed(taken)
-            expected = await self._may_take(taken)
-
-    def _take(self, connection: Connection, row: Any, until: str) -> _Taken:
-        shared, store = self._shared, self._shared.missions
-        mission, attempt = row.id, row.attempt
-        effects = tasks = pins = []
-        if attempt:
-            effects = shared.effects.all(connection, mission)
-            tasks = store.tasks(connection, mission)
-            pins = store.pins(connection, mission)
-        length = store.claim(connection, mission, attempt, shared.holder, until)
-        event = Event(
-            mission,
-            length or 0,
-            iso(shared.clock.now()),
-            "mission.claimed",
-            None,
-            {"attempt": attempt + 1, "holder": shared.holder},
-        )
-        store.append(connection, [row_of(event, shared.tenant)])
-        return _Taken(store.get(connection, shared.tenant, mission), effects, tasks, pins)
-
-    def _claimed(self, taken: _Taken) -> Claim:
-        shared = self._shared
-        mission = records.mission(taken.row)
-        claim = Claim(
-            shared,
-            mission,
-            effects=[records.effect(row) for row in taken.effects],
-            tasks=[records.task(mission.id, row) for row in taken.tasks],
-            pins=[records.pin(mission.id, row) for row in taken.pins],
-        )
-        shared.live[mission.id] = claim
-        if shared.bus.listening:
-            data = {"attempt": mission.attempt, "holder": shared.holder}
-            shared.bus.publish(Event(mission.id, mission.seq, iso(shared.clock.now()), "mission.claimed", None, data))
-        shared.at("mission.claimed")
-        return claim
-
-    async def _may_take(self, row: Any) -> int:
-        """The attempt that may be taken over: its lease is free.
-
-        Raises:
-            MissionEnded, MissionCancelled, MissionHeld: it may not.
-        """
-        if MissionStatus(row.status).ended:
-            raise MissionEnded(mission=row.id, status=row.status)
-        if not self._free(row.holder, row.lease_until):
-            raise MissionHeld(mission=row.id, holder=row.holder)
-        if row.cancelled_by:
-            await self.cancel(row.id, row.cancelled_by)
-            raise MissionCancelled(mission=row.id, by=row.cancelled_by)
-        return int(row.attempt)
-
-    def _free(self, holder: str | None, until: str | None) -> bool:
-        if holder is None or until is None or is_dead(holder):
-            return True
-        now, end = self._shared.clock.now(), from_iso(until)
-        # A lease that ends later than any lease can was taken before the clock was set back.
-        nonsense = end > now + timedelta(seconds=2 * self._shared.lease_seconds)
-        return end <= now or (nonsense and not is_alive(holder))
+        whole = len(ref) == ID_LENGTH and ref.startswith("mis_")
+        return await self._claiming.claim(ref if whole else await self.resolve(ref))
 
     async def orphans(self) -> Sequence[MissionLine]:
         """Missions somebody should go on with, oldest first.
 
-        Queued ones, running ones whose worker is dead, and waiting ones whose questions were all answered or
-        have expired. Those that were being cancelled when their worker died are ended on the way.
+        Queued ones, running ones whose worker is dead, and waiting ones whose questions were all answered or have
+        expired. Those that were being cancelled when their worker died are ended on the way.
         """
-        shared = self._shared
-        now = iso(shared.clock.now())
-
-        def op(connection: Connection) -> tuple[list[Any], set[str]]:
-            rows = shared.missions.lines(connection, shared.tenant, [state.value for state in OPEN], None)
-            return rows, shared.approvals.asking(connection, shared.tenant, now)
-
-        rows, asking = await shared.storage.read(op)
-        found = []
-        for row in reversed(rows):
-            if row.status == "running" and not self._free(row.holder, row.lease_until):
-                continue
-            if row.status == "waiting" and row.id in asking:
-                continue
-            if row.cancelled_by:
-                await self.cancel(row.id, row.cancelled_by)
-                continue
-            found.append(records.line(row))
-        return found
+        return await self._claiming.orphans()
 
     async def cancel(self, ref: str, by: str) -> Mission:
         """Cancel a mission: at once when nobody works on it, else its worker is told.
@@ -373,30 +270,7 @@ class Missions:
         Raises:
             MissionEnded: it has ended already; being cancelled twice is no error.
         """
-        shared, mission = self._shared, await self.resolve(ref)
-        by, at = clean(by), iso(shared.clock.now())
-
-        def op(connection: Connection) -> tuple[Any, Event | None]:
-            row = shared.missions.get(connection, shared.tenant, mission)
-            now = row.status != "running" or self._free(row.holder, row.lease_until)
-            if MissionStatus(row.status).ended or (row.cancelled_by and not now):
-                return row, None
-            length = shared.missions.cancel(connection, mission, row.cancelled_by or by, at, now=now)
-            event = Event(mission, length or 0, at, "mission.cancelled", None, {"by": by, "ended": now})
-            shared.missions.append(connection, [row_of(event, shared.tenant)])
-            if now:
-                shared.approvals.void(connection, mission)
-            return shared.missions.get(connection, shared.tenant, mission), event
-
-        row, event = await shared.storage.write(op)
-        if event is None and row.status not in {"cancelled", "running"}:
-            raise MissionEnded(mission=mission, status=row.status)
-        if event is not None:
-            shared.bus.publish(event)
-        claim = shared.live.get(mission)
-        if claim is not None:
-            claim.stop(MissionCancelled(mission=mission, by=by))
-        return records.mission(row)
+        return await self._claiming.cancel(await self.resolve(ref), by)
 
     # -- checking ----------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Connection,
     Table,
+    Text,
     and_,
     bindparam,
     case,
@@ -52,10 +54,19 @@ def _insert(table: Table) -> Prepared:
     return Prepared(insert(table), _names(table))
 
 
+def _given(name: str) -> BindParameter[str]:
+    return bindparam(name, type_=Text)
+
+
 def _like(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def _named(row: Row) -> Values | None:
+    return None if row is None else dict(zip(_COLUMNS, row, strict=True))
+
+
+_COLUMNS = tuple(_names(missions))
 _M = missions.c
 _E = effects.c
 _A = approvals.c
@@ -83,6 +94,16 @@ class MissionStore:
         .returning(_M.seq)
     )
     _FENCE_ANSWER = Prepared(update(missions).where(_HELD).values(_COUNTED).returning(_M.seq))
+    _GET = Prepared(select(missions).where(_M.id == bindparam("m_id"), _M.tenant == bindparam("m_tenant")))
+    _PLAN = Prepared(update(missions).where(_M.id == bindparam("m_id")).values(plan=bindparam("m_plan")))
+    _REVISION = Prepared(
+        insert(revisions).from_select(
+            ["tenant", "digest", "data"],
+            select(_given("r_tenant"), _given("r_digest"), _given("r_data")).where(
+                ~exists().where(revisions.c.tenant == _given("r_tenant"), revisions.c.digest == _given("r_digest"))
+            ),
+        )
+    )
     _RENEW = Prepared(
         update(missions)
         .where(_HELD)
@@ -113,7 +134,7 @@ class MissionStore:
             seq=_M.seq + 1,
             reason="",
         )
-        .returning(_M.seq)
+        .returning(*missions.columns)
     )
     _REPORT = Prepared(
         update(tasks)
@@ -138,9 +159,9 @@ class MissionStore:
         """Let an idempotency key stand for a mission."""
         connection.execute(insert(idempotency), row)
 
-    def get(self, connection: Connection, tenant: str, mission: str) -> Row:
+    def get(self, connection: Connection, tenant: str, mission: str) -> Values | None:
         """One mission by its id."""
-        return connection.execute(select(missions).where(_M.id == mission, _M.tenant == tenant)).first()
+        return _named(self._GET.first(connection, {"m_id": mission, "m_tenant": tenant}))
 
     def matching(self, connection: Connection, tenant: str, ref: str) -> list[str]:
         """Ids that begin or end with ``ref``: at most a handful."""
@@ -173,11 +194,10 @@ class MissionStore:
         wanted = wanted.order_by(_M.created_at.desc(), _M.id.desc()).limit(limit)
         return list(connection.execute(wanted))
 
-    def claim(self, connection: Connection, mission: str, attempt: int, holder: str, until: str) -> int | None:
-        """Take the lease if ``attempt`` is still the last one; the journal's new length, or ``None``."""
+    def claim(self, connection: Connection, mission: str, attempt: int, holder: str, until: str) -> Values | None:
+        """Take the lease if ``attempt`` is still the last one; the mission as it is then, or ``None``."""
         values = {"m_id": mission, "m_attempt": attempt, "m_holder": holder, "m_until": until}
-        row = self._CLAIM.first(connection, values)
-        return None if row is None else int(row[0])
+        return _named(self._CLAIM.first(connection, values))
 
     def fence(
         self, connection: Connection, mission: str, attempt: int, events: int, calls: int = 0, *, answer: bool = False
@@ -212,9 +232,9 @@ class MissionStore:
         """End, suspend or hand back a mission: ``seq, status, cancelled_by``, or ``None`` when the lease is lost."""
         return self._LEAVE.first(connection, values)
 
-    def cancel(self, connection: Connection, mission: str, by: str, at: str, *, now: bool) -> int | None:
+    def cancel(self, connection: Connection, mission: str, by: str, at: str, *, now: bool, events: int) -> int | None:
         """Flag a mission, or end it at once; the journal's new length, or ``None`` when it has ended."""
-        change: Values = {"cancelled_by": by, "seq": _M.seq + 1}
+        change: Values = {"cancelled_by": by, "seq": _M.seq + events}
         if now:
             change |= {"status": "cancelled", "ended_at": at, "holder": None, "lease_until": None}
         states = ("queued", "waiting", "parked", "running")
@@ -241,7 +261,7 @@ class MissionStore:
 
     def save_plan(self, connection: Connection, mission: str, plan: str) -> None:
         """Keep the plan."""
-        connection.execute(update(missions).where(_M.id == mission).values(plan=plan))
+        self._PLAN.run(connection, {"m_id": mission, "m_plan": plan})
 
     def add_tasks(self, connection: Connection, rows: list[Values]) -> None:
         """Insert tasks."""
@@ -261,9 +281,7 @@ class MissionStore:
 
     def add_revision(self, connection: Connection, tenant: str, digest: str, data: str) -> None:
         """Keep a revision if none with this digest is there."""
-        known = exists().where(revisions.c.tenant == tenant, revisions.c.digest == digest)
-        row = select(literal(tenant), literal(digest), literal(data)).where(~known)
-        connection.execute(insert(revisions).from_select(["tenant", "digest", "data"], row))
+        self._REVISION.run(connection, {"r_tenant": tenant, "r_digest": digest, "r_data": data})
 
     def add_pins(self, connection: Connection, rows: list[Values]) -> None:
         """Pin revisions to a mission."""
@@ -357,6 +375,9 @@ class ApprovalStore:
     """Questions and answers."""
 
     _LIGHT = tuple(column for column in approvals.columns if column.name != "card")
+    _VOID = Prepared(
+        update(approvals).where(_A.mission_id == bindparam("a_mission"), _A.status == "pending").values(status="void")
+    )
 
     def add(self, connection: Connection, row: Values) -> None:
         """Insert a question."""
@@ -426,5 +447,4 @@ class ApprovalStore:
 
     def void(self, connection: Connection, mission: str) -> None:
         """Close the open questions of a mission that has ended."""
-        statement = update(approvals).where(_A.mission_id == mission, _A.status == "pending").values(status="void")
-        connection.execute(statement)
+        self._VOID.run(connection, {"a_mission": mission})

@@ -6,18 +6,16 @@ The checksum finds accidents; it is no protection against somebody who may write
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
 from nextgeneration.kernel.show import clean
 from nextgeneration.storage.errors import NotStorable, RecordDamaged
 
-MAX_DEPTH = 200
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
-_decode = json.JSONDecoder().decode
+MAX_DEPTH = 190
 
 
 def seal(value: Any) -> str:
@@ -26,19 +24,37 @@ def seal(value: Any) -> str:
     Raises:
         NotStorable: it holds something JSON has no form for, or is nested deeper than :data:`MAX_DEPTH`.
     """
-    try:
-        return seal_json(_encode(value))
-    except (ValueError, TypeError, RecursionError, UnicodeEncodeError):
-        return seal_json(_encode(plain(value)))
+    return seal_json(encoded(value))
 
 
-def seal_json(text: str) -> str:
-    """Compact JSON that is already text, sealed.
+def encoded(value: Any) -> bytes:
+    """Compact JSON of ``value``, cleaned where that is needed.
 
     Raises:
-        UnicodeEncodeError: it holds lone surrogates.
+        NotStorable: as :func:`seal`.
     """
-    return f"{zlib.crc32(text.encode()):08x}{text}"
+    try:
+        data = to_json(value, inf_nan_mode="null")
+    except (PydanticSerializationError, ValueError, RecursionError):
+        data = b""
+    if not data or b"\\u0000" in data:
+        return to_json(plain(value))
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        _refuse_too_deep(data)
+    return data
+
+
+def _refuse_too_deep(data: bytes) -> None:
+    """What could be written but not read again is refused when it is written."""
+    try:
+        from_json(data)
+    except ValueError:
+        raise NotStorable(detail=f"nested deeper than {MAX_DEPTH}") from None
+
+
+def seal_json(data: bytes) -> str:
+    """Compact JSON that is already encoded, sealed."""
+    return f"{zlib.crc32(data):08x}{data.decode()}"
 
 
 def unseal(text: str, table: str, key: str) -> Any:
@@ -48,8 +64,8 @@ def unseal(text: str, table: str, key: str) -> Any:
         RecordDamaged: naming ``table`` and ``key``, when the bytes are not those that were written.
     """
     try:
-        return _decode(unsealed(text, table, key))
-    except (ValueError, RecursionError) as error:
+        return from_json(unsealed(text, table, key), allow_inf_nan=False)
+    except ValueError as error:
         raise RecordDamaged(table=table, id=key, detail=str(error)) from None
 
 

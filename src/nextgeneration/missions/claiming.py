@@ -1,0 +1,184 @@
+"""Taking missions: leases given, dead workers' missions found, missions cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from nextgeneration.events.schema import Event
+from nextgeneration.kernel.clock import from_iso, iso
+from nextgeneration.kernel.show import clean, shortened
+from nextgeneration.missions import records
+from nextgeneration.missions.approvals import row_of
+from nextgeneration.missions.claims import Claim
+from nextgeneration.missions.errors import MissionCancelled, MissionEnded, MissionHeld, MissionUnknown
+from nextgeneration.missions.holders import is_alive, is_dead
+from nextgeneration.missions.schema import Mission, MissionLine, MissionStatus
+from nextgeneration.missions.shared import Shared
+from nextgeneration.storage.database import Connection
+from nextgeneration.storage.errors import RecordDamaged
+
+OPEN = (MissionStatus.QUEUED, MissionStatus.RUNNING, MissionStatus.WAITING)
+
+_IDLE = frozenset({"queued", "waiting", "parked"})
+
+Values = dict[str, Any]
+
+
+class _Taken(NamedTuple):
+    """What a claim transaction read."""
+
+    row: Values
+    event: Event
+    effects: list[Any]
+    tasks: list[Any]
+    pins: list[Any]
+
+
+class Claiming:
+    """Who may work on which mission."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    async def claim(self, mission: str) -> Claim:
+        """See ``Missions.claim``; ``mission`` is a whole id."""
+        shared = self._shared
+        expected: int | None = None
+        while True:
+            until = iso(shared.lease_end())
+            seen = expected
+
+            def op(connection: Connection, until: str = until, seen: int | None = seen) -> _Taken | Values:
+                row = shared.missions.get(connection, shared.tenant, mission)
+                if row is None:
+                    raise MissionUnknown(ref=shortened(clean(mission), 80))
+                free = row["status"] in _IDLE or (row["status"] == "running" and row["attempt"] == seen)
+                return self._take(connection, row, until) if free and not row["cancelled_by"] else row
+
+            taken = await shared.storage.write(op)
+            if isinstance(taken, _Taken):
+                return self._claimed(taken)
+            expected = await self._may_take(taken)
+
+    def _take(self, connection: Connection, row: Values, until: str) -> _Taken:
+        shared, store = self._shared, self._shared.missions
+        mission, attempt = row["id"], row["attempt"]
+        effects: list[Any] = []
+        tasks: list[Any] = []
+        pins: list[Any] = []
+        if attempt:
+            effects = shared.effects.all(connection, mission)
+            tasks = store.tasks(connection, mission)
+            pins = store.pins(connection, mission)
+        taken = store.claim(connection, mission, attempt, shared.holder, until) or row
+        about = {"attempt": attempt + 1, "holder": shared.holder}
+        event = Event(mission, taken["seq"], iso(shared.clock.now()), "mission.claimed", None, about)
+        store.append(connection, [row_of(event, shared.tenant)])
+        return _Taken(taken, event, effects, tasks, pins)
+
+    def _claimed(self, taken: _Taken) -> Claim:
+        shared = self._shared
+        mission = records.mission(taken.row)
+        claim = Claim(
+            shared,
+            mission,
+            effects=[records.effect(row) for row in taken.effects],
+            tasks=[records.task(mission.id, row) for row in taken.tasks],
+            pins=[records.pin(mission.id, row) for row in taken.pins],
+        )
+        shared.live[mission.id] = claim
+        shared.bus.publish(taken.event)
+        shared.at("mission.claimed")
+        return claim
+
+    async def _may_take(self, row: Values) -> int:
+        """The attempt that may be taken over: its lease is free.
+
+        Raises:
+            MissionEnded, MissionCancelled, MissionHeld: it may not.
+        """
+        if _status(row).ended:
+            raise MissionEnded(mission=row["id"], status=row["status"])
+        if not self._free(row):
+            raise MissionHeld(mission=row["id"], holder=row["holder"])
+        if row["cancelled_by"]:
+            await self.cancel(row["id"], row["cancelled_by"])
+            raise MissionCancelled(mission=row["id"], by=row["cancelled_by"])
+        return int(row["attempt"])
+
+    def _free(self, row: Values) -> bool:
+        """Whether nobody works on it: it is not running, or its worker is dead or its lease has run out."""
+        holder, until = row["holder"], row["lease_until"]
+        if row["status"] != "running" or holder is None or until is None or is_dead(holder):
+            return True
+        now, end = self._shared.clock.now(), from_iso(until)
+        # A lease that ends later than any lease can was taken before the clock was set back.
+        nonsense = end > now + timedelta(seconds=2 * self._shared.lease_seconds)
+        return end <= now or (nonsense and not is_alive(holder))
+
+    async def orphans(self) -> list[MissionLine]:
+        """See ``Missions.orphans``."""
+        shared = self._shared
+        now = iso(shared.clock.now())
+
+        def op(connection: Connection) -> tuple[list[Any], set[str]]:
+            rows = shared.missions.lines(connection, shared.tenant, [state.value for state in OPEN], None)
+            return rows, shared.approvals.asking(connection, shared.tenant, now)
+
+        rows, asking = await shared.storage.read(op)
+        found = []
+        for row in reversed(rows):
+            if not self._free(row._asdict()) or (row.status == "waiting" and row.id in asking):
+                continue
+            if row.cancelled_by:
+                await self.cancel(row.id, row.cancelled_by)
+                continue
+            found.append(records.line(row))
+        return found
+
+    async def cancel(self, mission: str, by: str) -> Mission:
+        """See ``Missions.cancel``; ``mission`` is a whole id."""
+        shared = self._shared
+        by, at = clean(by), iso(shared.clock.now())
+
+        def op(connection: Connection) -> tuple[Values, Sequence[Event]]:
+            row = shared.missions.get(connection, shared.tenant, mission)
+            if row is None:
+                raise MissionUnknown(ref=mission)
+            now = self._free(row)
+            if _status(row).ended or (row["cancelled_by"] and not now):
+                return row, []
+            events = self._cancelled(row, by, at, now=now)
+            who = row["cancelled_by"] or by
+            shared.missions.cancel(connection, mission, who, at, now=now, events=len(events))
+            shared.missions.append(connection, [row_of(event, shared.tenant) for event in events])
+            if now:
+                shared.approvals.void(connection, mission)
+            return shared.missions.get(connection, shared.tenant, mission) or row, events
+
+        row, events = await shared.storage.write(op)
+        if not events and row["status"] not in {"cancelled", "running"}:
+            raise MissionEnded(mission=mission, status=row["status"])
+        for event in events:
+            shared.bus.publish(event)
+        claim = shared.live.get(mission)
+        if claim is not None:
+            claim.stop(MissionCancelled(mission=mission, by=by))
+        return records.mission(row)
+
+    @staticmethod
+    def _cancelled(row: Values, by: str, at: str, *, now: bool) -> Sequence[Event]:
+        """The events of a cancellation: that it was asked, once, and that the mission has ended."""
+        kinds = [] if row["cancelled_by"] else [("mission.cancelled", {"by": by})]
+        if now:
+            kinds.append(("mission.ended", {"status": "cancelled", "by": row["cancelled_by"] or by}))
+        return [Event(row["id"], row["seq"] + n, at, kind, None, data) for n, (kind, data) in enumerate(kinds, 1)]
+
+
+def _status(row: Values) -> MissionStatus:
+    try:
+        return MissionStatus(row["status"])
+    except ValueError:
+        raise RecordDamaged(table="missions", id=row["id"], detail=row["status"]) from None

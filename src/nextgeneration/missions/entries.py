@@ -1,0 +1,267 @@
+"""The journal's entries about one call: its intent before, its outcome after, or why it was not made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nextgeneration.kernel.canonical import canonical
+from nextgeneration.kernel.clock import iso
+from nextgeneration.kernel.errors import NGError, NotCanonical
+from nextgeneration.kernel.risk import EffectRule
+from nextgeneration.kernel.show import clean, shortened
+from nextgeneration.kernel.tools import Tool
+from nextgeneration.missions.claims import Claim
+from nextgeneration.missions.errors import ApprovalStale
+from nextgeneration.missions.grants import Grant
+from nextgeneration.missions.judging import Judge, Judged, identity
+from nextgeneration.missions.leases import Draft
+from nextgeneration.missions.records import Effect
+from nextgeneration.storage.database import Connection
+from nextgeneration.storage.errors import RecordDamaged
+from nextgeneration.storage.sealed import plain, seal
+
+NOTE = 300
+"""Characters of a message kept in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call as it was issued. ``wrong`` is why it cannot be made at all."""
+
+    task: str
+    agent: str
+    revision: str
+    position: int
+    key: str
+    name: str
+    args: dict[str, Any]
+    digest: str
+    tool: Tool | None
+    wrong: NGError | None
+    grant: Grant | None
+
+    @property
+    def pure(self) -> bool:
+        """Whether the call changes nothing, so that it may be cut short and made again."""
+        return self.tool is None or self.tool.spec.effect is EffectRule.PURE
+
+
+class Caller(Protocol):
+    """The run of a task that issues a call."""
+
+    task: str
+    agent: str
+    revision: str
+
+
+def requested(
+    claim: Claim, judge: Judge, caller: Caller, position: int, name: str, args: Mapping[str, Any], grant: Grant | None
+) -> Request:
+    """A call as it is recorded: under the tool's own name, with plain arguments and their digest.
+
+    Arguments that are not plain JSON (lone surrogates, infinities) are recorded in a cleaned form, and the call is
+    not made.
+    """
+    tool = judge.tools.get(name)
+    real = tool.spec.name if tool else clean(name)
+    wrong: NGError | None = None
+    given = dict(args)
+    try:
+        digest = identity(real, given)
+    except NotCanonical as error:
+        wrong = error
+        given = _cleaned(given)
+        digest = identity(real, given)
+    if tool is None:
+        wrong = judge.unknown(name)
+    key = f"{claim.id}/{caller.task}/{position}/{real}"
+    return Request(caller.task, caller.agent, caller.revision, position, key, real, given, digest, tool, wrong, grant)
+
+
+def _cleaned(args: dict[str, Any]) -> dict[str, Any]:
+    try:
+        cleaned: dict[str, Any] = plain(args)
+        canonical(cleaned)
+    except NGError:
+        # What has no plain form at all is told apart by how it looks.
+        return {"unreadable": clean(repr(args))[:NOTE]}
+    return cleaned
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """On what ground a call is made. ``retry`` is the answer that lets a call in doubt run again."""
+
+    approval: str | None = None
+    call: int | None = None
+    digest: str = ""
+    retry: str | None = None
+
+    @property
+    def approved(self) -> bool:
+        """Whether exactly this call was approved."""
+        return self.approval is not None or self.retry is not None
+
+
+class Entry:
+    """One call's place in the record.
+
+    Attributes:
+        effect: what is recorded of it so far.
+        rule: what repeating it would do.
+    """
+
+    def __init__(self, claim: Claim, request: Request, effect: Effect | None) -> None:
+        self._claim = claim
+        self._shared = claim.shared
+        self._request = request
+        self.effect = effect
+        self.rule = EffectRule.PURE if request.tool is None else request.tool.spec.effect
+
+    async def intend(self, judged: Judged, permit: Permit) -> None:
+        """Record that the call is about to be made, count it, and use up the answer that allows it.
+
+        Raises:
+            ApprovalStale: that answer no longer holds.
+            OverBudget: the mission's calls are used up.
+        """
+        request, claim, shared = self._request, self._claim, self._shared
+        before = self.effect
+        at = iso(claim.clock.now())
+        effect = self._fresh(judged.assessment.label.value, "intent", judged.assessment.conditions, at)
+        effect.approval, effect.approval_call = permit.approval, permit.call
+        if before is not None and permit.approval is None:
+            effect.approval, effect.approval_call = before.approval, before.approval_call
+
+        def change(connection: Connection) -> None:
+            approval, retry = permit.approval, permit.retry
+            if approval is not None and not shared.approvals.holds(connection, approval, permit.digest, at):
+                raise ApprovalStale(tool=request.name, why=approval)
+            if retry is not None and not shared.approvals.use(connection, retry, at):
+                raise ApprovalStale(tool=request.name, why=retry)
+            if before is None:
+                shared.effects.add(connection, row_of(effect, claim.id, shared.tenant))
+            elif not shared.effects.again(connection, _again(effect, claim.id)):
+                raise RecordDamaged(table="effects", id=request.key, detail="no open intent")
+
+        data = {
+            "tool": request.name,
+            "agent": request.agent,
+            "position": request.position,
+            "label": effect.label,
+            "rule": effect.rule,
+            "digest": request.digest,
+        }
+        if permit.approved:
+            data["approval"] = permit.approval or permit.retry or ""
+        shared.at("effect.judged")
+        await claim.commit(Draft("effect.intent", data, request.task), change=change, calls=1)
+        self.effect = claim.effects[request.task, request.position] = effect
+        shared.at("effect.intent")
+
+    async def settle(
+        self, status: str, outcome: str, data: dict[str, Any], *, seconds: float = 0.0, used: str | None = None
+    ) -> None:
+        """Record the outcome of the open intent, and use up the answer it rests on."""
+        request, claim, shared = self._request, self._claim, self._shared
+        at = iso(claim.clock.now())
+        values = {
+            "e_mission": claim.id,
+            "e_task": request.task,
+            "e_position": request.position,
+            "e_status": status,
+            "e_outcome": outcome,
+            "e_at": at,
+            "e_seconds": seconds,
+        }
+
+        def change(connection: Connection) -> None:
+            if used is not None:
+                shared.approvals.use(connection, used, at)
+            if shared.effects.settle(connection, values) != 1:
+                raise RecordDamaged(table="effects", id=request.key, detail="no open intent")
+
+        about = {"tool": request.name, "position": request.position, "status": status}
+        kind = "effect.refused" if status == "refused" else "effect.outcome"
+        await claim.commit(Draft(kind, {**about, **data}, request.task), change=change, answer=True)
+        effect = self.effect
+        if effect is not None:
+            effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, seconds
+        shared.at(kind)
+
+    async def close(self, outcome: str, problem: dict[str, Any]) -> None:
+        """Record that the call was not made, and why."""
+        request, claim, shared = self._request, self._claim, self._shared
+        data = {"code": problem["code"], "message": shortened(problem["message"], NOTE)}
+        if self.effect is not None:
+            await self.settle("refused", outcome, data)
+            return
+        at = iso(claim.clock.now())
+        effect = self._fresh("unknown", "refused", {}, at)
+        effect.outcome, effect.ended_at = outcome, at
+        about = {"tool": request.name, "agent": request.agent, "position": request.position, **data}
+        await claim.commit(
+            Draft("effect.refused", about, request.task),
+            change=lambda connection: shared.effects.add(connection, row_of(effect, claim.id, shared.tenant)),
+        )
+        self.effect = claim.effects[request.task, request.position] = effect
+        shared.at("effect.refused")
+
+    def _fresh(self, label: str, status: str, conditions: dict[str, str], at: str) -> Effect:
+        request = self._request
+        return Effect(
+            task=request.task,
+            position=request.position,
+            name=request.name,
+            digest=request.digest,
+            rule=self.rule.value,
+            label=label,
+            status=status,
+            attempt=self._claim.attempt,
+            args=seal({"args": request.args, "conditions": conditions}),
+            outcome=None,
+            approval=None,
+            approval_call=None,
+            started_at=at,
+            ended_at=None,
+            seconds=0.0,
+        )
+
+
+def row_of(effect: Effect, mission: str, tenant: str) -> dict[str, Any]:
+    """An effect as its row."""
+    return {
+        "mission_id": mission,
+        "task_id": effect.task,
+        "position": effect.position,
+        "tenant": tenant,
+        "name": effect.name,
+        "digest": effect.digest,
+        "rule": effect.rule,
+        "label": effect.label,
+        "status": effect.status,
+        "attempt": effect.attempt,
+        "args": effect.args,
+        "outcome": effect.outcome,
+        "approval_id": effect.approval,
+        "approval_call": effect.approval_call,
+        "started_at": effect.started_at,
+        "ended_at": effect.ended_at,
+        "seconds": effect.seconds,
+    }
+
+
+def _again(effect: Effect, mission: str) -> dict[str, Any]:
+    return {
+        "e_mission": mission,
+        "e_task": effect.task,
+        "e_position": effect.position,
+        "e_attempt": effect.attempt,
+        "e_label": effect.label,
+        "e_args": effect.args,
+        "e_approval": effect.approval,
+        "e_call": effect.approval_call,
+        "e_at": effect.started_at,
+    }

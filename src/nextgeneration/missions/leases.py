@@ -1,0 +1,354 @@
+"""A lease: the right of one attempt to write to one mission.
+
+Each write carries the attempt's number in the statement that numbers its journal events: a worker that lost its lease
+changes nothing, and learns it at that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from nextgeneration.events.schema import Event
+from nextgeneration.kernel.clock import Clock, iso
+from nextgeneration.kernel.errors import NGError
+from nextgeneration.missions.errors import LeaseLost, MissionCancelled, MissionEnded, MissionStopped, OverBudget
+from nextgeneration.missions.schema import Mission, MissionStatus
+from nextgeneration.missions.shared import Shared
+from nextgeneration.storage.database import Connection
+from nextgeneration.storage.sealed import seal
+
+T = TypeVar("T")
+
+Change = Callable[[Connection], None]
+"""Part of a transaction: a plain function of a connection."""
+
+POLL_SECONDS = 0.5
+"""How often a worker looks whether its mission was cancelled from elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event before it has its number."""
+
+    type: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    task: str | None = None
+
+
+@dataclass(slots=True)
+class _Riders:
+    """What goes with the next transaction, whoever makes it."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+
+class Lease:
+    """The fenced transactions of one attempt. Used from one event loop.
+
+    Attributes:
+        mission: the record as it was claimed, and as it was left.
+        attempt: number of this attempt.
+        lost: why nothing more may be written, once that is so.
+        flights: the calls under way; they end when the lease does.
+    """
+
+    def __init__(self, shared: Shared, mission: Mission) -> None:
+        self._shared = shared
+        self.mission = mission
+        self.id = mission.id
+        self.attempt = mission.attempt
+        self.lost: NGError | None = None
+        self.flights: set[asyncio.Task[Any]] = set()
+        self._riders = _Riders()
+        self._since = shared.clock.monotonic()
+
+    @property
+    def shared(self) -> Shared:
+        """The parts this claim works with."""
+        return self._shared
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the mission's process."""
+        return self._shared.clock
+
+    def seconds(self) -> float:
+        """Time worked on the mission, over all attempts as far as it was recorded."""
+        return self.mission.seconds + self.clock.monotonic() - self._since
+
+    def remaining(self) -> float:
+        """Seconds left of the mission's budget; may be negative."""
+        return self.mission.budget.seconds - self.seconds()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more may be written under it."""
+        return self.lost is not None
+
+    def check(self) -> None:
+        """Raise why the claim is lost, if it is.
+
+        Raises:
+            LeaseLost, MissionCancelled, MissionEnded, MissionStopped: this attempt may do nothing more.
+        """
+        if self.lost is not None:
+            raise self.lost
+
+    def stop(self, error: NGError | None = None) -> None:
+        """Let go: calls under way are cancelled, their outcome stays unknown; nothing more is written.
+
+        Without ``error`` this is a wish of the process itself (Ctrl-C): the mission can be resumed.
+        """
+        if self.lost is None:
+            self.lost = error or MissionStopped(mission=self.id)
+        for flight in tuple(self.flights):
+            flight.cancel()
+
+    # -- the lease ---------------------------------------------------------------------------------------------------
+
+    async def renew(self) -> None:
+        """Extend the lease.
+
+        Raises:
+            LeaseLost: another attempt has taken over.
+            MissionCancelled: somebody cancelled the mission.
+        """
+        self.check()
+        until = iso(self._shared.lease_end())
+        seconds = self.seconds()
+        store = self._shared.missions
+
+        def op(connection: Connection) -> Any:
+            return store.renew(connection, self.id, self.attempt, until, seconds)
+
+        row = await self._shared.storage.write(op)
+        if row is None:
+            self._lose(LeaseLost(mission=self.id, attempt=self.attempt))
+        elif row[0] is not None:
+            self._lose(MissionCancelled(mission=self.id, by=row[0]))
+
+    async def keep(self) -> None:
+        """Renew the lease and look for a cancellation, until the claim is lost or this is cancelled.
+
+        Returns:
+            When the claim is lost; ``lost`` says why.
+        """
+        store = self._shared.missions
+        renewed = self.clock.monotonic()
+        while True:
+            await asyncio.sleep(min(POLL_SECONDS, self._shared.lease_seconds / 3))
+            if self.over:
+                return
+            try:
+                if self.clock.monotonic() - renewed >= self._shared.lease_seconds / 3:
+                    await self.renew()
+                    renewed = self.clock.monotonic()
+                    continue
+                row = await self._shared.storage.read(lambda connection: store.standing(connection, self.id))
+                self._look(row)
+            except NGError as error:
+                if not self.over and not error.retryable:
+                    self.stop(error)
+
+    def _look(self, row: Any) -> None:
+        if row is None or row[0] != self.attempt or row[1] != MissionStatus.RUNNING:
+            self.stop(LeaseLost(mission=self.id, attempt=self.attempt))
+        elif row[2] is not None:
+            self.stop(MissionCancelled(mission=self.id, by=row[2]))
+
+    def _lose(self, error: NGError) -> None:
+        self.stop(error)
+        raise error
+
+    # -- transactions ------------------------------------------------------------------------------------------------
+
+    def event_nowait(self, kind: str, data: Mapping[str, Any] | None = None, task: str | None = None) -> None:
+        """Journal an event with the next transaction of this claim, whichever comes first."""
+        self._riders.drafts.append(Draft(kind, data or {}, task))
+
+    async def event(self, kind: str, data: Mapping[str, Any] | None = None, task: str | None = None) -> None:
+        """Journal an event; it is on disk when this returns."""
+        await self.commit(Draft(kind, data or {}, task))
+
+    async def flush(self) -> None:
+        """Write what waits for the next transaction."""
+        if self._riders.drafts or self._riders.changes:
+            await self.commit()
+
+    async def commit(self, *drafts: Draft, change: Change | None = None, calls: int = 0, answer: bool = False) -> None:
+        """Write events and a change in one fenced transaction, with everything that waited for one.
+
+        Args:
+            drafts: events, journaled in this order.
+            change: what else is to be written.
+            calls: tool calls to count against the mission's budget.
+            answer: an outcome is recorded even while the mission is being cancelled.
+
+        Raises:
+            LeaseLost, MissionCancelled, MissionEnded: nothing was written, and nothing more will be.
+            OverBudget: nothing was written; the budget of calls is used up.
+            StorageError: nothing was written.
+        """
+        self.check()
+        riders, self._riders = self._riders, _Riders()
+        events = [*riders.drafts, *drafts]
+        changes = riders.changes if change is None else [*riders.changes, change]
+        rows = self._rows(events)
+        store = self._shared.missions
+
+        def op(connection: Connection) -> int:
+            length = store.fence(connection, self.id, self.attempt, len(rows), calls, answer=answer)
+            if length is None:
+                raise _refusal(self, store.standing(connection, self.id))
+            self._append(connection, rows, changes, length)
+            return length
+
+        length = await self._written(op, riders)
+        if self._shared.bus.listening:
+            self._publish(events, rows, length)
+
+    async def _written(self, op: Callable[[Connection], T], riders: _Riders) -> T:
+        try:
+            return await self._shared.storage.write(op)
+        except NGError as error:
+            if isinstance(error, (LeaseLost, MissionCancelled, MissionEnded)):
+                self.stop(error)
+            else:
+                self._put_back(riders)
+            raise
+
+    def _append(
+        self, connection: Connection, rows: list[dict[str, Any]], changes: Sequence[Change], length: int
+    ) -> None:
+        for place, row in enumerate(rows, length - len(rows) + 1):
+            row["seq"] = place
+        self._shared.missions.append(connection, rows)
+        for part in changes:
+            part(connection)
+
+    def _put_back(self, riders: _Riders) -> None:
+        self._riders.drafts[:0] = riders.drafts
+        self._riders.changes[:0] = riders.changes
+
+    def _rows(self, drafts: Sequence[Draft]) -> list[dict[str, Any]]:
+        if not drafts:
+            return []
+        at = iso(self.clock.now())
+        tenant = self.mission.tenant
+        return [
+            {
+                "mission_id": self.id,
+                "tenant": tenant,
+                "at": at,
+                "type": draft.type,
+                "task_id": draft.task,
+                "data": seal(draft.data),
+            }
+            for draft in drafts
+        ]
+
+    def _publish(self, drafts: Sequence[Draft], rows: Sequence[dict[str, Any]], length: int) -> None:
+        for place, (draft, row) in enumerate(zip(drafts, rows, strict=True), length - len(rows) + 1):
+            self._shared.bus.publish(Event(self.id, place, row["at"], draft.type, draft.task, dict(draft.data)))
+
+    async def _leave(
+        self,
+        status: MissionStatus,
+        reason: str,
+        kind: str | None,
+        *,
+        report: str | None = None,
+        unless_decided: Sequence[str] = (),
+    ) -> bool:
+        """Give the mission back in a new state, with one last event of type ``kind``.
+
+        Returns:
+            False, with nothing changed, when one of ``unless_decided`` has an answer.
+        """
+        self.check()
+        shared, at = self._shared, iso(self.clock.now())
+        riders, self._riders = self._riders, _Riders()
+        drafts = [*riders.drafts, *([Draft(kind, {"status": status.value, "reason": reason})] if kind else [])]
+        rows = self._rows(drafts)
+        values = {
+            "m_id": self.id,
+            "m_attempt": self.attempt,
+            "m_status": status.value,
+            "m_at": at,
+            "m_ended": at if status.ended else None,
+            "m_reason": reason,
+            "m_report": report,
+            "m_events": len(rows),
+            "m_seconds": self.seconds(),
+        }
+
+        def op(connection: Connection) -> tuple[int, str] | None:
+            if unless_decided and shared.approvals.open(connection, unless_decided, at) < len(unless_decided):
+                return None
+            left = shared.missions.leave(connection, values)
+            if left is None:
+                raise _refusal(self, shared.missions.standing(connection, self.id))
+            length, left_as, by = left
+            if left_as != status.value:
+                length = self._end_cancelled(connection, drafts, rows, length, by, replaces=kind is not None)
+            self._append(connection, rows, riders.changes, length)
+            if MissionStatus(left_as).ended:
+                shared.approvals.void(connection, self.id)
+            return length, left_as
+
+        left = await self._written(op, riders)
+        if left is None:
+            self._put_back(riders)
+            return False
+        self._left(MissionStatus(left[1]), left[0], at, reason)
+        self._publish(drafts, rows, left[0])
+        return True
+
+    def _end_cancelled(
+        self,
+        connection: Connection,
+        drafts: list[Draft],
+        rows: list[dict[str, Any]],
+        length: int,
+        by: str,
+        *,
+        replaces: bool,
+    ) -> int:
+        """The last event of a mission that was being cancelled, in place of the one meant or as one more."""
+        last = Draft("mission.ended", {"status": MissionStatus.CANCELLED.value, "by": by})
+        if replaces:
+            drafts.pop()
+            rows.pop()
+        else:
+            length = self._shared.missions.wake(connection, self.id) or length
+        drafts.append(last)
+        rows.extend(self._rows([last]))
+        return length
+
+    def _left(self, status: MissionStatus, length: int, at: str, reason: str) -> None:
+        self.mission = replace(
+            self.mission,
+            status=status,
+            seq=length,
+            holder=None,
+            lease_until=None,
+            reason=reason,
+            ended_at=at if status.ended else None,
+        )
+        self.lost = MissionEnded(mission=self.id, status=status.value)
+        self._shared.live.pop(self.id, None)
+
+
+def _refusal(lease: Lease, row: Any) -> NGError:
+    """Why a fenced statement changed nothing."""
+    if row is None or row[0] != lease.attempt:
+        return LeaseLost(mission=lease.id, attempt=lease.attempt)
+    if row[2] is not None:
+        return MissionCancelled(mission=lease.id, by=row[2])
+    if row[1] != MissionStatus.RUNNING:
+        return MissionEnded(mission=lease.id, status=row[1])
+    return OverBudget(scope=lease.id, limit=row[4], unit="tool_calls")
