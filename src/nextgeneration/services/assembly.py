@@ -90,40 +90,47 @@ async def open_services(
         raise WorkspaceMissing(path=str(workspace))
     kept = storage_settings or StorageSettings()
     limits = mission_settings or MissionSettings()
-    home = kept.home.expanduser().absolute()
-    clock, bus = SystemClock(), Bus()
     manager = templates or _manager_for(workspace)
     box = ToolBox(tools) if tools is not None else build(ToolSettings())
     with ExitStack() as stack:
         storage = Storage.open(kept.url, busy_seconds=kept.database_busy_seconds)
         stack.callback(storage.close)
-        missions = Missions(storage, limits, clock=clock, bus=bus, at=at)
-        parts = Parts(
-            planner=Planner(manager.library.revisions, manager.library.version),
-            revisions=manager.library.revisions,
-            hire=manager.hire,
-            tools=box,
-            scratch=lambda mission: scratch_in(home, mission),
-            clock=clock,
-            standing=limits.permissions,
-            at_once=limits.tasks_at_once,
-        )
-        supervisor = Supervisor(parts, MissionGraph(CheckpointSaver(storage)))
-        worker = Worker(missions, supervisor, at_once=limits.missions_at_once)
-        stack.enter_context(use_host(MissionHost(missions, parts, workspace)))
-        yield Services(
-            home=home,
-            clock=clock,
-            bus=bus,
-            storage=storage,
-            missions=missions,
-            approvals=missions.approvals,
-            templates=manager,
-            agents=AgentRecords(storage, clock),
-            tools=box,
-            supervisor=supervisor,
-            worker=worker,
-        )
+        home = kept.home.expanduser().absolute()
+        services = _assembled(storage, home, limits, manager, box, at)
+        host = MissionHost(services.missions, services.supervisor.parts, workspace)
+        stack.enter_context(use_host(host))
+        yield services
+
+
+def _assembled(
+    storage: Storage, home: Path, limits: MissionSettings, manager: TemplateManager, box: ToolBox, at: At
+) -> Services:
+    clock, bus = SystemClock(), Bus()
+    missions = Missions(storage, limits, clock=clock, bus=bus, at=at)
+    parts = Parts(
+        planner=Planner(manager.library.revisions, manager.library.version),
+        revisions=manager.library.revisions,
+        hire=manager.hire,
+        tools=box,
+        scratch=lambda mission: scratch_in(home, mission),
+        clock=clock,
+        standing=limits.permissions,
+        at_once=limits.tasks_at_once,
+    )
+    supervisor = Supervisor(parts, MissionGraph(CheckpointSaver(storage)))
+    return Services(
+        home=home,
+        clock=clock,
+        bus=bus,
+        storage=storage,
+        missions=missions,
+        approvals=missions.approvals,
+        templates=manager,
+        agents=AgentRecords(storage, clock),
+        tools=box,
+        supervisor=supervisor,
+        worker=Worker(missions, supervisor, at_once=limits.missions_at_once),
+    )
 
 
 def _manager_for(workspace: Path) -> TemplateManager:

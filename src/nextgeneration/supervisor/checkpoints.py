@@ -117,7 +117,7 @@ class CheckpointSaver(BaseCheckpointSaver[int]):
         thread, ns = configurable.get("thread_id"), configurable.get("checkpoint_ns")
         wanted = get_checkpoint_id(config) if config else None
         end = get_checkpoint_id(before) if before else None
-        found = await self._storage.read(lambda c: self._store.list(c, thread, ns, wanted, end))
+        found = await self._storage.read(lambda c: self._store.listed(c, thread, ns, wanted, end))
         given = 0
         for row, writes in found:
             if limit is not None and given >= limit:

@@ -30,13 +30,13 @@ class Phase(TypedDict, total=False):
     actions: int
 
 
-async def _plan(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+async def _plan(state: Phase, runtime: Runtime[Lead]) -> Phase:
     lead = runtime.context
     await lead.make_plan()
     return {"tasks": len(lead.plan.tasks)}
 
 
-async def _work(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+async def _work(state: Phase, runtime: Runtime[Lead]) -> Phase:
     lead = runtime.context
     await lead.work()
     if lead.parked:
@@ -44,7 +44,7 @@ async def _work(_state: Phase, runtime: Runtime[Lead]) -> Phase:
     return {"tasks": len(lead.plan.tasks)}
 
 
-async def _synthesise(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+async def _synthesise(state: Phase, runtime: Runtime[Lead]) -> Phase:
     lead = runtime.context
     lead.outcomes = lead.proposed()
     pending = sum(1 for outcome in lead.outcomes if outcome.status == "pending")
@@ -54,7 +54,7 @@ async def _synthesise(_state: Phase, runtime: Runtime[Lead]) -> Phase:
     return {"actions": pending}
 
 
-async def _act(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+async def _act(state: Phase, runtime: Runtime[Lead]) -> Phase:
     lead = runtime.context
     await act(lead)
     if lead.parked:
@@ -62,12 +62,12 @@ async def _act(_state: Phase, runtime: Runtime[Lead]) -> Phase:
     return {"actions": 0}
 
 
-async def _report(_state: Phase, runtime: Runtime[Lead]) -> Phase:
+async def _report(state: Phase, runtime: Runtime[Lead]) -> Phase:
     await conclude(runtime.context)
     return {}
 
 
-def _after_work(_state: Phase, runtime: Runtime[Lead]) -> str:
+def _after_work(state: Phase, runtime: Runtime[Lead]) -> str:
     return "plan" if runtime.context.should_replan() else "synthesise"
 
 

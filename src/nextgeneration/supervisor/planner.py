@@ -103,7 +103,8 @@ class Planner:
         if agents:
             tasks = [self._task(f"t{n}", name, goal, _NAMED.say(lang, agent=name)) for n, name in enumerate(agents, 1)]
             return Plan(goal=goal, tasks=tuple(tasks), note="\n".join(task.why for task in tasks))
-        tasks, before = [], ()
+        tasks: list[PlannedTask] = []
+        before: tuple[str, ...] = ()
         for clause in clauses(goal):
             team = self._team(clause) or (self._team(goal) if not tasks else [])
             stage = [

@@ -88,7 +88,7 @@ class CheckpointStore:
         row = connection.execute(wanted.order_by(_C.checkpoint_id.desc()).limit(1)).first()
         return None if row is None else (_checkpoint(row), self._writes(connection, [row])[row.checkpoint_id])
 
-    def list(
+    def listed(
         self, connection: Connection, thread: str | None, ns: str | None, checkpoint: str | None, before: str | None
     ) -> list[Found]:
         """Checkpoints, newest first, with the writes after each."""
@@ -116,7 +116,7 @@ class CheckpointStore:
 
     def copy_thread(self, connection: Connection, source: str, target: str) -> None:
         """Copy a thread's checkpoints and writes under another id."""
-        for row, writes in self.list(connection, source, None, None, None):
+        for row, writes in self.listed(connection, source, None, None, None):
             self.put(connection, replace(row, thread=target))
             if writes:
                 self.put_writes(connection, [replace(write, thread=target) for write in writes], replace=True)
@@ -125,7 +125,7 @@ class CheckpointStore:
         """Forget all but the newest checkpoint of each namespace, or everything."""
         for thread in threads:
             newest: set[str] = set()
-            for row, _ in self.list(connection, thread, None, None, None) if keep_latest else ():
+            for row, _ in self.listed(connection, thread, None, None, None) if keep_latest else ():
                 if row.ns in newest:
                     self._forget(connection, row)
                 newest.add(row.ns)

@@ -25,7 +25,7 @@ from nextgeneration.tools.workspace import Workspace
 SECONDS = 60.0
 NEWEST_PYTHON = "py314"
 
-CheckName = Literal["lint", "secrets", "dependencies", "complexity", "todos", "project"]
+CheckName = Literal["lint", "security", "secrets", "dependencies", "complexity", "todos", "project"]
 ALL: tuple[CheckName, ...] = ("lint", "secrets", "dependencies", "complexity", "todos", "project")
 _PER_FILE: dict[str, Callable[[Source, Notes], None]] = {
     "secrets": secrets.scan,
