@@ -6,6 +6,7 @@ runs later, outside, in somebody else's name. One list serves the file tools and
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -121,7 +122,11 @@ def control_file(path: str) -> ControlFile | None:
     return None
 
 
+_SECRETS = re.compile("|".join(f"(?:{segment(name).pattern})" for name in SECRET_NAMES))
+
+
 def may_hold_secrets(path: str) -> bool:
     """Whether a file of this name normally holds secrets."""
-    name = plain_name(path.rpartition("/")[2])
-    return not name.endswith(SECRET_EXAMPLES) and any(segment(pattern).match(name) for pattern in SECRET_NAMES)
+    name = path.rpartition("/")[2]
+    name = name.lower() if name.isascii() else plain_name(name)
+    return bool(_SECRETS.match(name)) and not name.endswith(SECRET_EXAMPLES)

@@ -19,6 +19,7 @@ SKIPPED_FOLDERS = frozenset({
 """Folders that hold other people's code, history or caches, never a project's own files."""
 
 _MAX_LINES = 2_000
+_MAX_LINE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,15 @@ class IgnoreRules:
 
     def __init__(self, text: str) -> None:
         self._rules = [rule for line in text.splitlines()[:_MAX_LINES] if (rule := _rule(line))]
-        names = [rule.parts[-1] for rule in self._rules if _is_name(rule)]
-        # Most entries match no rule at all; one expression over all name rules says so at once.
-        self._names = re.compile("|".join(f"(?:{segment(name).pattern})" for name in dict.fromkeys(names)) or "(?!)")
-        self._paths = any(not _is_name(rule) for rule in self._rules)
+        # Most entries match no rule at all: one expression over the rules' last segments says so at once.
+        last = {rule.parts[-1] for rule in self._rules}
+        self._always = "**" in last
+        self._names = re.compile("|".join(f"(?:{segment(name).pattern})" for name in sorted(last)) or "(?!)")
 
     def verdict(self, path: str, folder: bool) -> bool | None:
         """True when ``path`` (relative to the file's folder) is left out, False when kept, None when not named."""
         name = path.rpartition("/")[2]
-        if not self._paths and not self._names.match(name):
+        if not self._always and not self._names.match(name):
             return None
         parts = tuple(path.split("/"))
         for rule in reversed(self._rules):
@@ -50,13 +51,11 @@ class IgnoreRules:
         return None
 
 
-def _is_name(rule: _Rule) -> bool:
-    return len(rule.parts) == 2 and rule.parts[0] == "**"
-
-
 def _rule(line: str) -> _Rule | None:
-    text = re.sub(r"(?<!\\)\s+$", "", line)
-    if not text or text.startswith("#"):
+    text = line.rstrip()
+    if text.endswith("\\") and text != line:
+        text += " "  # an escaped space at the end belongs to the name
+    if not text or text.startswith("#") or len(text) > _MAX_LINE:
         return None
     negated = text.startswith("!")
     text = text[1:] if negated else text

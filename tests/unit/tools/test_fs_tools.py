@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ from nextgeneration.tools import fs
 from nextgeneration.tools.base import parse_args
 from nextgeneration.tools.errors import BadArguments
 from nextgeneration.tools.errors_paths import ControlFileRefused, FileMissing, PathRefused
-from nextgeneration.tools.fs import searching
+from nextgeneration.tools.fs import scan, searching
 from nextgeneration.tools.fs.errors import NotMarkdown, PatternInvalid, SearchTimedOut
 from nextgeneration.tools.fs.searching import FsSearch
 
@@ -160,6 +162,20 @@ async def test_a_pattern_that_never_ends_is_ended(context: ToolContext, monkeypa
     with pytest.raises(SearchTimedOut):
         await call(FsSearch(ripgrep=""), context, pattern=r"^(a+)+$")
     assert time.monotonic() - started < 5
+
+
+def test_the_scan_answers_a_request_like_ripgrep(
+    context: ToolContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = {"pattern": "NEEDLE", "literal": False, "ignore_case": True, "limit": 2, "largest": 1_000}
+    request |= {"root": str(context.workspace), "files": ["none", "src/data.bin", "README.md", "src/app.py"]}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
+    assert scan.main() == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [["README.md", 3], ["src/app.py", 3]]
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request | {"pattern": "[", "files": []})))
+    assert scan.main() == 2
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request | {"pattern": "(", "literal": True})))
+    assert scan.main() == 0
 
 
 async def test_search_covers_more_files_than_fit_one_command_line(context: ToolContext, search: FsSearch) -> None:

@@ -36,7 +36,7 @@ class Given(Containment):
         super().__init__(Environment.current(), SystemClock())
         self.now = now
 
-    def current(self, *, fresh: bool = False) -> Confinement:
+    def current(self) -> Confinement:
         return self.now
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 
 from pydantic import BaseModel, Field
@@ -167,7 +168,8 @@ class FsGlob(BaseTool):
     async def call(self, args: GlobArgs, context: ToolContext) -> ToolResult:
         """The paths that fit."""
         glob = Glob(args.pattern)
-        found = [path for path in Workspace(context.workspace).files() if glob.matches(path)]
+        files = await asyncio.to_thread(Workspace(context.workspace).files)
+        found = [path for path in files if glob.matches(path)]
         shown = found[: args.limit]
         return ToolResult(
             value=GlobResult(files=shown).model_dump(), text="\n".join(shown), truncated=len(shown) < len(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
@@ -32,7 +33,7 @@ from nextgeneration.tools.workspace import READ_LIMIT, Workspace
 SECONDS = 20.0
 MAX_MATCHES = 1_000
 MAX_LINE = 400
-_BATCH_BYTES = 100_000
+_BATCH_BYTES = 200_000
 _OUTPUT_LIMIT = 32_000_000
 _PATTERN_ERROR = 2
 
@@ -93,7 +94,7 @@ class FsSearch(BaseTool):
         workspace = Workspace(context.workspace)
         files = await asyncio.to_thread(_wanted, workspace, args)
         skipped = [path for path in files if may_hold_secrets(path)]
-        files = [path for path in files if path not in skipped]
+        files = sorted(set(files).difference(skipped))
         places = await self._places(workspace, args, files)
         matches = list(_read(workspace, args, places))
         value = SearchResult(matches=matches[: args.limit], files_searched=len(files), skipped=skipped[:50])
@@ -192,7 +193,7 @@ def _batches(files: list[str]) -> Iterator[list[str]]:
             yield batch
             batch, size = [], 0
         batch.append(path)
-        size += len(path) * 4 + 16
+        size += len(os.fsencode(path)) + 16
     if batch:
         yield batch
 

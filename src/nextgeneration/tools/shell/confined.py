@@ -145,7 +145,7 @@ class Runner:
         return await process.run(confinement, command, self.limits(seconds), clock=context.clock, emit=context.emit)
 
     def _confinement(self, context: ToolContext) -> Confinement:
-        found = self._containment.current(fresh=True)
+        found = self._containment.current()
         shown = self._shown.get(_call(context), found.kind)
         if shown != found.kind:
             raise ContainmentChanged(shown=shown, now=found.kind)

@@ -346,10 +346,13 @@ class Containment:
         self._found: Confinement | None = None
         self._found_at = 0.0
 
-    def current(self, *, fresh: bool = False) -> Confinement:
-        """The strongest confinement that works now; asked of the system again after five seconds."""
+    def current(self) -> Confinement:
+        """The strongest confinement that works; the system is asked again after five seconds.
+
+        Within these a confinement that vanished makes the command fail to start: nothing falls back.
+        """
         now = self._clock.monotonic()
-        if self._found is None or fresh or now - self._found_at > _KEPT_SECONDS:
+        if self._found is None or now - self._found_at > _KEPT_SECONDS:
             self._found = self._try()
             self._found_at = now
         return self._found

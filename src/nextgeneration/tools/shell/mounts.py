@@ -6,7 +6,6 @@ list of secrets to hide, except where somebody makes a whole home folder the wor
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
@@ -201,6 +200,8 @@ def search_path(environment: Environment, shown: Sequence[Path]) -> str:
 
 def lifted(descriptor: int) -> int:
     """The same open file under a number a shell's own redirections cannot reach."""
+    import fcntl  # does not exist on Windows, where nothing gets here
+
     try:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64)
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pydantic import BaseModel, Field
 
 from nextgeneration.kernel.findings import Evidence, Finding, Severity
@@ -62,7 +64,7 @@ class SuiteFind(BaseTool):
     async def call(self, args: FindArgs, context: ToolContext) -> ToolResult:
         """The suites; a finding when there is none in the whole project."""
         workspace = Workspace(context.workspace)
-        suites = chosen(workspace, args.folder, args.runner)
+        suites = await asyncio.to_thread(chosen, workspace, args.folder, args.runner)
         value = FindResult(
             suites=[
                 FoundSuite(

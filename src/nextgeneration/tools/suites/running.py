@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import shutil
 import tempfile
@@ -121,7 +122,7 @@ class SuiteRun(BaseTool):
 
     async def call(self, args: RunArgs, context: ToolContext) -> ToolResult:
         """Run one suite after the other; ``ok`` is whether all of them passed."""
-        suites = chosen(Workspace(context.workspace), args.folder, args.runner)
+        suites = await asyncio.to_thread(chosen, Workspace(context.workspace), args.folder, args.runner)
         if not suites:
             raise NoSuites(folder=args.folder)
         reports: list[SuiteReport] = []
