@@ -111,6 +111,25 @@ ROWS = r"""
 =destructive   ! rm x
 =destructive   coproc rm x
 =destructive   time rm x
+# combined with redirections
+=destructive   { rm x; } > /dev/null
+=destructive   ( ls ) > ../x
+=destructive   2>/dev/null rm x
+=destructive   rm<x x
+=destructive   cat <<EOF > /dev/null | rm x\nEOF
+=destructive   cat <<EOF x ; rm y\nEOF
+>=unknown      cat <(ls)x
+>=unknown      ls > a(b)
+>=unknown      ls a(b)
+>=unknown      a<(ls)
+>=unknown      for f; do ls; done
+>=unknown      for f in a & do ls; done
+>=unknown      cat $'a\\0b'
+>=unknown      echo $'a
+>=unknown      cat $'\\xff'
+>=unknown      echo $'\\c\\'
+>=unknown      cat {a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}
+>=unknown      for a in {a,b,c,d,e,f,g,h,i}; do for b in {a,b,c,d,e,f,g,h,i}; do cat $a/$b; done; done
 # separators
 =destructive   ls;rm x
 =destructive   ls&rm x
@@ -178,6 +197,17 @@ ROWS = r"""
 =destructive   stdbuf -o L rm x
 =destructive   ionice -c 3 rm x
 =destructive   xargs rm
+=destructive   timeout --unknown 5 rm x
+=destructive   env --unknown rm x
+=destructive   xargs --unknown sh -c 'rm x'
+=privileged    su --command='rm x' me
+>=unknown      time
+>=unknown      timeout 5
+>=unknown      env $x ls
+>=unknown      env "A=$x" ls
+=privileged    strace -o /etc/x ls
+=privileged    docker exec -i c rm x
+=destructive   npm exec --yes rm x
 =destructive   ls | xargs -0 -n 1 rm -f
 =destructive   ls | xargs -I {} sh -c 'rm {}'
 =destructive   find . -exec rm {} \\;

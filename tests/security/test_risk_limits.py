@@ -94,6 +94,14 @@ def test_argv(argv: list[str], label: str) -> None:
     assert judge_argv(argv, WORKSPACE).label is RiskLabel(label)
 
 
+@pytest.mark.parametrize("folder", [".git", "./.git/hooks", "src/../.git", "/work/space/.git"])
+def test_the_folder_a_command_starts_in_counts(folder: str) -> None:
+    """A control file has no other name when the command starts in its folder (A23)."""
+    assert judge_line("echo x > config", WORKSPACE, folder=folder).label is RiskLabel.PRIVILEGED
+    assert judge_argv(["touch", "config"], WORKSPACE, folder=folder).label is RiskLabel.PRIVILEGED
+    assert judge_line("echo x > config", WORKSPACE, folder="src").label is RiskLabel.WRITE
+
+
 def test_french_reasons() -> None:
     """Reasons exist in the reader's language."""
     assert judge_line("rm x", WORKSPACE, "fr").reasons == ("`rm` supprime ou écrase sans retour",)

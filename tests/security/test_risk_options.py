@@ -121,7 +121,26 @@ ROWS = r"""
 >=unknown      vim -c ':!sh'
 >=unknown      ed f
 >=unknown      xdg-open f
+>=unknown      [ -f x
+>=unknown      [ a $x b ]
+>=unknown      test -n $x
+>=unknown      printf "$x" y
+>=unknown      printf %n x
+>=unknown      tar src
+>=unknown      tar --list=x -f a
+>=unknown      find *
+>=unknown      find . -na?e x
+>=unknown      find . -name *
+>=unknown      find . -exec ls
+>=unknown      head -n * f
+>=unknown      head -n
+>=unknown      jq --arg=x y .
+>=unknown      ls --all=x
+>=unknown      cut -d $x f
 # git
+>=unknown      git
+>=unknown      git --help
+>=unknown      git {log,-p}
 >=unknown      git -c core.pager=sh log
 >=unknown      git -ccore.pager=sh log
 >=unknown      git -c core.fsmonitor=sh status

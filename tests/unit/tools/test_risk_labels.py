@@ -165,6 +165,18 @@ safe          cat <<'EOF'\n$(rm x) `y`\nEOF
 safe          ls {a,b}
 safe          cat src/{a,b}.py
 safe          exit 0
+safe          { ls; pwd; } > /dev/null
+safe          (ls) 2>&1 | head
+safe          for f in a b; do cat $f; done < /dev/null
+safe          while false; do ls; done 2>/dev/null
+safe          ls 2>&-
+safe          ls >&2
+safe          echo costs 5$ and 6 $
+safe          echo $'a\\tb' $'\\x41' | cat
+safe          echo é \\é 'ü'
+safe          find -H src -name a
+safe          [ a = b -o a != c ]
+safe          [ "$x" -eq 1 ]
 safe          tar tf a.tar
 safe          tar -tzvf a.tgz
 safe          unzip -l a.zip
@@ -221,6 +233,9 @@ write         ls > list.txt 2> errors.txt
 write         ls &> all.txt
 write         > empty.txt
 write         sort data > sorted
+write         { ls; pwd; } > all.txt
+write         for f in a b; do cat $f; done > out
+write         tar -czf out.tgz -C sub src
 write         cat <<EOF > f\nhello\nEOF
 write         sed -i 's/a/b/' f
 write         sed -i.bak -e 's/a/b/' f g
@@ -253,6 +268,7 @@ network       git push
 network       git push origin main
 network       git clone https://example.org/r.git
 network       git ls-remote
+network       git remote show origin
 network       npm view react
 # destructive
 destructive   rm a
@@ -355,6 +371,8 @@ unknown       alias x=y
 unknown       read x
 unknown       f() { ls; }
 unknown       [[ -f a ]]
+unknown       echo {1..3}x
+unknown       touch {1..3}
 unknown       case a in b) ls;; esac
 unknown       ls | xargs wc -l
 unknown       find . -exec wc -l {} +

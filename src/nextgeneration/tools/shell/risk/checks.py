@@ -157,13 +157,6 @@ def printf(call: Call, parsed: Parsed) -> Iterator[Ground]:
             yield Ground(UNKNOWN, why.SCRIPT_UNCLEAR, call.name, operand.shown)
 
 
-def echo(_: Call, parsed: Parsed) -> Iterator[Ground]:
-    """Variables of the environment may hold secrets; the well-known ones do not."""
-    for operand in parsed.operands:
-        if operand.loose and not operand.clear:
-            yield Ground(UNKNOWN, why.UNCLEAR, operand.shown)
-
-
 def chmod(call: Call, parsed: Parsed) -> Iterator[Ground]:
     """Set-user-id and set-group-id bits."""
     for operand in parsed.operands[:1]:

@@ -71,20 +71,24 @@ class LineRisk:
     subjects: tuple[str, ...]
 
 
-def judge_line(line: str, workspace: PurePath = NOWHERE, lang: Lang = "en") -> LineRisk:
-    """Judge a line as ``bash -c`` would run it in ``workspace`` or a folder below it.
+def judge_line(line: str, workspace: PurePath = NOWHERE, lang: Lang = "en", *, folder: str = "") -> LineRisk:
+    """Judge a line as ``bash -c`` would run it.
 
-    Without a workspace every absolute path is outside; the subjects are the same.
+    Args:
+        line: the line.
+        workspace: its root, absolute. Without one every absolute path is outside; the subjects are the same.
+        lang: of the reasons.
+        folder: where below the workspace it starts.
 
     Raises:
         TooLong: it is too long, holds too many commands or is nested too deep to be asked about.
     """
-    judge = _Judge(Places(workspace))
+    judge = _Judge(Places(workspace, folder))
     judge.line(line)
     return judge.result(lang)
 
 
-def judge_argv(argv: Sequence[str], workspace: PurePath = NOWHERE, lang: Lang = "en") -> LineRisk:
+def judge_argv(argv: Sequence[str], workspace: PurePath = NOWHERE, lang: Lang = "en", *, folder: str = "") -> LineRisk:
     """Judge one command that runs without a shell.
 
     Raises:
@@ -93,7 +97,7 @@ def judge_argv(argv: Sequence[str], workspace: PurePath = NOWHERE, lang: Lang = 
     size = sum(len(text.encode("utf-8", "surrogatepass")) + 1 for text in argv)
     if size > MAX_BYTES:
         raise TooLong(size=size, limit=MAX_BYTES)
-    judge = _Judge(Places(workspace))
+    judge = _Judge(Places(workspace, folder))
     judge.grounds.extend(ground for text in argv for ground in _hidden(text))
     judge.command([Arg(text, raw=shlex.quote(text)) for text in argv])
     return judge.result(lang)
@@ -276,8 +280,6 @@ def _program(call: Call) -> Iterator[Ground]:
         yield from runs_word(call)
     elif name in WRAPPERS:
         yield from WRAPPERS[name](call)
-        if name in SUBCOMMANDS:
-            yield from _subcommand(call)
     elif name in OTHERS:
         label, texts = OTHERS[name]
         yield Ground(label, texts, shown(name))

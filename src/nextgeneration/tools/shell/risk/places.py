@@ -25,13 +25,19 @@ MAX_FOLDERS = 64
 
 
 class Places:
-    """Paths seen from one workspace."""
+    """Paths seen from one workspace.
 
-    def __init__(self, workspace: PurePath | str) -> None:
+    A path that stays inside seen from the root does so from every folder below it: ``folder`` and the
+    folders a line changes into only matter for what counts as a control file.
+    """
+
+    def __init__(self, workspace: PurePath | str, folder: str = "") -> None:
         self.root = posixpath.normpath("/" + str(workspace).lstrip("/"))
         self._inside = self.root.rstrip("/") + "/"
         self._folders = [self.root]
         self._dotted = False
+        if folder:
+            self.enter(Arg(folder))
 
     def enter(self, arg: Arg) -> None:
         """Remember that the line may change into this folder: names written later may stand there."""
