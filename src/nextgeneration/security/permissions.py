@@ -206,10 +206,9 @@ def _covering(texts: Sequence[str], names: tuple[str, ...], subjects: tuple[str,
 
 
 def _within(subject: str, pattern: str) -> bool:
-    """Whether an allow pattern covers a subject: exactly as written, never through ``..`` or control characters."""
-    if not subject.isprintable() or ".." in re.split(r"[/\\\s=:]", subject):
-        return subject == pattern and subject.isprintable()
-    return fnmatchcase(subject, pattern)
+    """Whether an allow pattern covers a subject; nothing that holds ``..`` or control characters is ever covered."""
+    plain = subject.isprintable() and ".." not in re.split(r"[/\\\s=:]", subject)
+    return plain and fnmatchcase(subject, pattern)
 
 
 def _touches(subject: str, pattern: str) -> bool:

@@ -58,6 +58,17 @@ def test_a_child_tightens_but_never_loosens_what_an_ancestor_names():
     assert verdict(rules(ask="*(x)"), rules(allow="fs.write")) is ASK
 
 
+def test_a_child_does_not_loosen_what_an_ancestor_could_not_compare():
+    assert verdict(rules(deny="fs.write(x*)"), rules(allow="fs.write"), subjects=()) is ASK
+    assert verdict(rules(ask="fs.write(x*)"), rules(allow="fs.write"), subjects=("y",)) is ASK
+
+
+def test_rules_for_other_tools_say_nothing():
+    assert verdict(rules(deny="http.get", ask="fs.read", allow="fs.write")) is ALLOW
+    assert verdict(rules(deny="http.get(*)"), label=SAFE, rule=PURE, subjects=()) is ALLOW
+    assert verdict(rules(allow="http.get")) is ASK
+
+
 def test_a_child_may_name_what_no_ancestor_names():
     assert verdict(rules(allow="http.get"), rules(allow="fs.write(docs/*)")) is ALLOW
     assert verdict(rules(), rules(allow="fs.write"), rules(allow="fs.write")) is ALLOW
@@ -83,6 +94,7 @@ def test_a_call_without_subjects_matches_no_allow_pattern_and_is_asked_where_a_s
     [
         "docs/../secret",
         "docs/..",
+        "..",
         "docs/a\nrm -rf /",
         "docs/\x1b[2K",
         "docs/a\u202e",
