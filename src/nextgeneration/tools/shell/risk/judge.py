@@ -292,9 +292,9 @@ def _program(call: Call) -> Iterator[Ground]:
 def _subcommand(call: Call) -> Iterator[Ground]:
     """Programs whose first operand decides."""
     operands = [arg for arg in call.args if arg.text[:1] not in ("-", "+")]
-    name = call.name
+    name = program = call.name
     if name in ("docker", "podman") and operands and operands[0].text == "compose":
-        name, operands = "compose", operands[1:]
+        name, program, operands = "compose", f"{program} compose", operands[1:]
     table = SUBCOMMANDS[name]
     default = SUBCOMMAND_DEFAULTS.get(name) or OTHERS.get(name) or (UNKNOWN, why.RUNS_CODE)
     if operands and operands[0].text in table and not operands[0].expanded:
@@ -303,8 +303,7 @@ def _subcommand(call: Call) -> Iterator[Ground]:
         # An option's value may stand where the word is expected: every word counts.
         found = [default, *(table[arg.text] for arg in operands if arg.text in table)]
     label, texts = max(found, key=lambda entry: entry[0].rank)
-    shown_name = f"{call.name} {operands[0].shown}" if operands else call.name
-    yield Ground(label, texts, shown_name)
+    yield Ground(label, texts, f"{program} {operands[0].shown}" if operands else program)
 
 
 def _values(command: Command, reading: Reading, grounds: list[Ground]) -> Iterable[dict[str, Arg]]:
