@@ -19,7 +19,7 @@ MAX_DEPTH = 190
 
 
 def seal(value: Any) -> str:
-    """``value`` as sealed JSON. Lone surrogates and NUL become U+FFFD, non-finite numbers ``null``.
+    """``value`` as sealed JSON. Lone surrogates become ``?``, NUL U+FFFD, non-finite numbers ``null``.
 
     Raises:
         NotStorable: it holds something JSON has no form for, or is nested deeper than :data:`MAX_DEPTH`.

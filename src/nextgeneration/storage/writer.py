@@ -26,6 +26,8 @@ T = TypeVar("T")
 GROUP = 256
 """Most operations in one transaction: beyond it the wait of the first outweighs the saved sync."""
 
+DROPPED = "the transaction was dropped"
+
 _FULL = {"SQLITE_FULL"}
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 
@@ -82,40 +84,47 @@ class Transactions:
     def group(self, jobs: list[Job[Any]]) -> None:
         """Run ``jobs`` in one transaction; each has its result or error afterwards. Never raises."""
         done: list[Job[Any]] = []
-        rest = iter(jobs)
+        single = len(jobs) == 1
         try:
             self._begin()
-            for job in rest:
+            for job in jobs:
                 if not self._driver.in_transaction:
-                    # A full disk or an I/O error inside one operation makes SQLite drop the transaction.
-                    _fail(done, WriteFailed(detail="the transaction was dropped"))
+                    # A full disk or an I/O error inside one operation makes SQLite drop the whole transaction.
+                    _fail(done, WriteFailed(detail=DROPPED))
                     done = []
                     self._begin()
-                self._one(job, done)
+                self._one(job, done, single=single)
             if self._driver.in_transaction:
                 self._driver.execute("COMMIT")
-            elif done:
-                _fail(done, WriteFailed(detail="the transaction was dropped"))
+            else:
+                _fail(done, WriteFailed(detail=DROPPED))
         except BaseException as error:
             failure = named(error, self._busy_seconds)
             if not isinstance(failure, NGError):
                 failure = WriteFailed(detail=f"{type(error).__name__}: {error}")
-            _fail([*done, *(job for job in jobs if job.result is None and job.error is None)], failure)
+            _fail([job for job in jobs if job.error is None], failure)
             self._abandon()
 
-    def _one(self, job: Job[Any], done: list[Job[Any]]) -> None:
+    def _one(self, job: Job[Any], done: list[Job[Any]], *, single: bool) -> None:
+        """Run one operation in a savepoint, or in the transaction itself when it has that for itself."""
         execute = self._driver.execute
-        execute("SAVEPOINT op")
+        if not single:
+            execute("SAVEPOINT op")
         try:
             job.result = job.op(self._connection)
         except BaseException as error:
             job.error = named(error, self._busy_seconds)
-            if self._driver.in_transaction:
+            if not self._driver.in_transaction:
+                return
+            if single:
+                execute("ROLLBACK")
+            else:
                 execute("ROLLBACK TO op")
                 execute("RELEASE op")
         else:
             done.append(job)
-            execute("RELEASE op")
+            if not single:
+                execute("RELEASE op")
 
     def _begin(self) -> None:
         deadline = time.monotonic() + self._busy_seconds
