@@ -84,6 +84,7 @@ safe          awk -F: '$3 == 0 {print $1, NR}' data
 safe          awk 'NR % 2 || /x/' f
 safe          jq -r '.items[].name' data.json
 safe          jq --arg k v '.[$k]' data.json
+safe          jq .items[0].name f
 safe          base64 f
 safe          xxd -l 32 f
 safe          printf '%s\\n' one two
@@ -217,6 +218,7 @@ safe          git worktree list
 safe          GIT_PAGER=cat git log
 # writing inside the workspace
 write         touch a b
+write         touch ./a* src/*.py
 write         mkdir -p build/out
 write         mkdir -p a/{b,c}
 write         cp a b

@@ -36,7 +36,7 @@ def sed(call: Call, parsed: Parsed) -> Iterator[Ground]:
     if not scripts and not parsed.has("-e", "--expression"):
         scripts, operands = operands[:1], operands[1:]
     for script in scripts:
-        if not script.clear or not _plain_sed(script.text):
+        if not script.clear or script.glob or not _plain_sed(script.text):
             yield Ground(UNKNOWN, why.SCRIPT_UNCLEAR, call.name, script.shown)
     in_place = parsed.has("-i", "--in-place")
     for suffix in parsed.values("-i", "--in-place"):
@@ -60,7 +60,7 @@ def awk(call: Call, parsed: Parsed) -> Iterator[Ground]:
     """The program text, then files; an operand with ``=`` sets a variable."""
     for script in parsed.operands[:1]:
         harmful = _AWK_HARMFUL.search(script.text)
-        if not script.clear or harmful:
+        if not script.clear or script.glob or harmful:
             yield Ground(UNKNOWN, why.SCRIPT_UNCLEAR, call.name, shown(harmful[0]) if harmful else script.shown)
     for operand in parsed.operands[1:]:
         if "=" in operand.text:
@@ -75,7 +75,9 @@ def jq(call: Call, parsed: Parsed) -> Iterator[Ground]:
     """The filter, then files."""
     for script in parsed.operands[:1]:
         harmful = _JQ_HARMFUL.search(script.text)
-        if not script.clear or harmful:
+        # `.items[0]` stands for itself or for one file name; a `*` for any.
+        wild = script.glob and any(c in script.text for c in "*?")
+        if not script.clear or wild or harmful:
             yield Ground(UNKNOWN, why.SCRIPT_UNCLEAR, call.name, shown(harmful[0]) if harmful else script.shown)
     for operand in parsed.operands[1:]:
         yield from call.places.read(operand)
@@ -84,6 +86,10 @@ def jq(call: Call, parsed: Parsed) -> Iterator[Ground]:
 def test(call: Call, _: Parsed) -> Iterator[Ground]:
     """Expressions of ``test`` and ``[``. ``-v`` and ``-R`` evaluate subscripts and are left out."""
     words = list(call.args)
+    for word in words:
+        if word.glob:
+            # A file may be named `-v`, the next one like a subscript that runs a command.
+            yield Ground(UNKNOWN, why.UNCLEAR, word.shown)
     if call.name == "[":
         if not words or words[-1].text != "]":
             yield Ground(UNKNOWN, why.SCRIPT_UNCLEAR, call.name, "]")
@@ -110,7 +116,7 @@ def test(call: Call, _: Parsed) -> Iterator[Ground]:
 
 def _test_operands(call: Call, operands: list[Arg], paths: bool) -> Iterator[Ground]:
     for operand in operands:
-        if paths or operand.glob or operand.tilde:
+        if paths or operand.tilde:
             yield from call.places.read(operand, names_only=True)
         elif operand.loose:
             yield Ground(UNKNOWN, why.UNCLEAR, operand.shown)
@@ -142,8 +148,8 @@ def cd(call: Call, parsed: Parsed) -> Iterator[Ground]:
     if not parsed.operands:
         yield Ground(UNKNOWN, why.READS_OUTSIDE, "~")
     for operand in parsed.operands:
-        if operand.text == "-":
-            yield Ground(UNKNOWN, why.UNCLEAR, "-")
+        if operand.text == "-" or operand.glob:
+            yield Ground(UNKNOWN, why.UNCLEAR, operand.shown)
         else:
             yield from call.places.read(operand, names_only=True)
 
@@ -151,7 +157,7 @@ def cd(call: Call, parsed: Parsed) -> Iterator[Ground]:
 def printf(call: Call, parsed: Parsed) -> Iterator[Ground]:
     """``%n`` writes a variable in some shells; a format that begins with a dash is an option."""
     for operand in parsed.operands[:1]:
-        if not operand.clear:
+        if not operand.clear or operand.head:
             yield Ground(UNKNOWN, why.UNCLEAR, operand.shown)
         elif "%n" in operand.text:
             yield Ground(UNKNOWN, why.SCRIPT_UNCLEAR, call.name, operand.shown)

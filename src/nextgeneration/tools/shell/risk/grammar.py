@@ -21,6 +21,7 @@ from nextgeneration.tools.shell.risk.places import Places
 from nextgeneration.tools.shell.risk.reasons import SAFE, UNKNOWN, WRITE, Ground
 from nextgeneration.tools.shell.risk.words import Arg
 
+UNLIMITED = 10_000
 _NUMBER = re.compile(r"-[0-9]+[a-z]?")
 _FLAG = re.compile(r"(--?[A-Za-z0-9_?@:#+.,%-]*?|\+[a-z]+)(==|=r|=w|=|\?)?")
 
@@ -47,7 +48,7 @@ class Program:
     label: RiskLabel = SAFE
     reason: Texts = why.ONLY_READS
     numbers: bool = False
-    most: int = 10_000
+    most: int = UNLIMITED
     mild: bool = False
     stop: bool = False
     raw: bool = False
@@ -198,6 +199,9 @@ def judge_program(program: Program, call: Call) -> Iterator[Ground]:
             yield from call.places.read(value)
         elif value is not None and kind == "=w":
             yield from call.places.write(value)
+    if program.most < UNLIMITED and any(operand.glob for operand in parsed.operands):
+        # It may match several files: the second would be written to.
+        yield from (Ground(UNKNOWN, why.TOO_MANY_OPERANDS, call.name, arg.shown) for arg in parsed.operands if arg.glob)
     if len(parsed.operands) > program.most:
         for extra in parsed.operands[program.most :]:
             yield Ground(UNKNOWN, why.TOO_MANY_OPERANDS, call.name, extra.shown)

@@ -400,7 +400,7 @@ def _canonical(args: Sequence[Arg]) -> str:
 
 
 def _spelled(arg: Arg) -> str:
-    if not arg.clear:
+    if not arg.clear or (arg.tilde and not arg.glob):
         return arg.raw or arg.text
     if arg.glob:
         return _QUOTED.sub(r"\\\g<0>", arg.text)

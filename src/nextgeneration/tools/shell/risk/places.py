@@ -19,6 +19,7 @@ _SOCKET = re.compile(r"/dev/(?:tcp|udp)/")
 _STREAMS = {"/dev/stdout", "/dev/stderr", "/dev/stdin", "/dev/tty"}
 _DOTTED = re.compile(r"(?:^|/)\.|~")
 """Every control file has a dot in front, or a short DOS name."""
+_HIDDEN = re.compile(r"(?:^|/)\.[^/]")
 _WILD = re.compile(r"[*?\[]")
 NULL = "/dev/null"
 MAX_FOLDERS = 64
@@ -95,7 +96,7 @@ class Places:
                 yield Ground(DESTRUCTIVE, why.OVERWRITES_OUTSIDE, arg.shown)
             else:
                 yield Ground(PRIVILEGED, why.WRITES_OUTSIDE, arg.shown)
-        elif arg.glob and any(part[:1] == "." and _WILD.search(part) for part in arg.text.split("/")):
+        elif arg.glob and (self._dotted or _HIDDEN.search(arg.text)):
             yield Ground(UNKNOWN, why.WRITES_UNSEEN, arg.shown)
         else:
             yield Ground(WRITE, why.WRITES_INSIDE, arg.shown)

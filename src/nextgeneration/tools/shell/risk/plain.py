@@ -229,6 +229,9 @@ class _Plain:
         if self.at >= len(self.source) or self._operator() or self.source[self.at] == "\n":
             raise NotPlain(operator)
         word = self._word()
+        if operator in (">&", "<&") and word.raw.startswith("-") and word.raw != "-":
+            # bash takes the dash alone and leaves the rest as a word of the command.
+            raise NotPlain(operator + "-…")
         redirect = Redirect(operator, word)
         command.redirects.append(redirect)
         if operator in ("<<", "<<-"):

@@ -6,7 +6,7 @@ from nextgeneration.tools.shell.risk import checks
 from nextgeneration.tools.shell.risk.grammar import Program
 from nextgeneration.tools.shell.risk.listed import listed
 
-_CHECKSUM = Program("-b -t -z --binary --text --tag --zero --help --version", mild=True)
+_CHECKSUM = Program("-b -t -z --binary --text --tag --zero --help --version")
 
 READERS: dict[str, Program] = {
     # Files as they are.
@@ -179,7 +179,6 @@ READERS: dict[str, Program] = {
         "--max-depth= --human-readable --si --summarize --threshold= --exclude= --time? --inodes --help "
         "--version",
         operands="names",
-        mild=True,
     ),
     "basename": Program("-a -s= -z --multiple --suffix= --zero --help --version", operands="text", mild=True),
     "dirname": Program("-z --zero --help --version", operands="text", mild=True),

@@ -154,6 +154,10 @@ def transparent(call: Call) -> Iterator[Ground]:
     parsed = parse(program, call)
     yield from parsed.grounds
     yield from _rescue(call, parsed)
+    for arg in parsed.operands[:before]:
+        if arg.glob:
+            # Where it matches several files the second would be the command.
+            yield Ground(UNKNOWN, why.UNCLEAR, arg.shown)
     inner = parsed.operands[before:]
     if inner:
         yield from _command(call, inner)
