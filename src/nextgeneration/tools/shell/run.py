@@ -16,6 +16,7 @@ from nextgeneration.tools.base import Args, BaseTool
 from nextgeneration.tools.shell.confined import MAX_SECONDS, CommandResult, Runner, result_of, tampering
 from nextgeneration.tools.shell.process import Outcome
 from nextgeneration.tools.shell.risk import READING_ENVIRONMENT, LineRisk, judge_argv, judge_line
+from nextgeneration.tools.shell.risk.judge import NOWHERE
 
 SHELL = ("bash", "--noprofile", "--norc", "-c")
 """How a line is run: by a shell that reads no startup file."""
@@ -34,7 +35,7 @@ class ShellArgs(Args):
     """A command as ``argv``, or a ``line`` for the shell: exactly one of them."""
 
     argv: tuple[str, ...] = Field(default=(), max_length=1_000, description="program and arguments, no shell involved")
-    line: str = Field(default="", max_length=10_240, description="a line for bash, without startup files")
+    line: str = Field(default="", max_length=10_000, description="a line for bash, without startup files")
     cwd: str = Field(default=".", description="folder in the workspace")
     seconds: float = Field(default=0, ge=0, le=MAX_SECONDS, description="wall-clock limit; 0: the configured one")
     confined: bool = Field(default=True, description="false: outside the confinement, as the user; always asks a human")
@@ -77,7 +78,7 @@ class ShellRun(BaseTool):
 
     def subjects(self, args: ShellArgs) -> tuple[str, ...]:
         """Each command of the line as its words joined."""
-        return _risk(args, Path("/")).subjects  # how commands are spelled does not depend on the folder
+        return _risk(args, NOWHERE).subjects  # how commands are spelled does not depend on the workspace
 
     def preview(self, args: ShellArgs, context: ToolContext) -> Preview:
         """Exactly what will run and in which circumstances."""
@@ -93,7 +94,8 @@ class ShellRun(BaseTool):
             cwd=args.cwd,
             seconds=args.seconds,
             confined=args.confined,
-            variables=READING_ENVIRONMENT,
+            # Only what is called reading has git's writing habits switched off: an approved commit runs its hooks.
+            variables=READING_ENVIRONMENT if _risk(args, context.workspace).label is RiskLabel.SAFE else {},
         )
         return ToolResult(
             ok=outcome.exit_code == 0 and not outcome.ended,
@@ -105,7 +107,9 @@ class ShellRun(BaseTool):
 
 
 def _risk(args: ShellArgs, workspace: Path, lang: Lang = "en") -> LineRisk:
-    return judge_argv(args.argv, workspace, lang) if args.argv else judge_line(args.line, workspace, lang)
+    if args.argv:
+        return judge_argv(args.argv, workspace, lang, folder=args.cwd)
+    return judge_line(args.line, workspace, lang, folder=args.cwd)
 
 
 def _shown(args: ShellArgs) -> str:
