@@ -290,3 +290,43 @@ def test_the_package_exports_its_callers_names():
 
     assert room.TemplateSecurityValidator is TemplateSecurityValidator
     assert room.security_validator is security_validator
+
+
+def _nested(depth: int) -> dict:
+    """An object whose innermost value lies ``depth`` levels deep, the object itself being the first."""
+    value: object = 0
+    for _ in range(depth - 1):
+        value = {"a": value}
+    return value  # type: ignore[return-value]
+
+
+BOUNDARIES = [
+    ("characters", lambda n: {"a": "x" * (n - 1)}, ""),
+    ("depth", _nested, ""),
+    ("values", lambda n: {"a": [0] * (n - 2)}, ""),
+    ("tools", lambda n: {"tools": ["t"] * n}, "/tools"),
+    ("capabilities", lambda n: {"capabilities": ["c"] * n}, "/capabilities"),
+    ("hooks", lambda n: {"hooks": {"on_error": ["h"] * n}}, "/hooks"),
+]
+
+
+@pytest.mark.parametrize(("limit", "made", "pointer"), BOUNDARIES, ids=[limit for limit, _, _ in BOUNDARIES])
+def test_each_limit_lets_exactly_its_number_pass(limit, made, pointer):
+    validator = TemplateSecurityValidator(limits=TemplateLimits(**{limit: 30}))
+    assert validator.validate(made(30))
+    with pytest.raises(TemplateRefused) as caught:
+        validator.validate(made(31))
+    (reason,) = caught.value.reasons
+    assert reason.pointer == pointer
+    assert "30" in reason.what.en
+
+
+def test_every_plain_json_value_passes():
+    values = [2**53 - 1, -(2**53) + 1, 1.5, -0.0, 1e300, True, None, "é\U0001f600", [], {}]
+    assert security_validator.validate({**GOOD, "default_config": {"a": values}})
+
+
+def test_surroundings_are_taken_off_a_name_that_is_more_than_them():
+    assert danger("builtins.builtins.compile") is not None
+    assert danger("python") is None
+    assert danger("a.compile") is None
