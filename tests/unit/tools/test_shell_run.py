@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -91,12 +92,15 @@ async def test_a_line_and_an_argv_run_confined_and_say_so(real: Confinement, con
 
 
 @pytest.mark.bubblewrap
-async def test_git_hooks_do_not_run_for_a_command_judged_safe(real: Confinement, context: ToolContext) -> None:
-    result = await run_tool(Given(real)).call(
-        parse_args(run_tool(Given(real)), {"line": "git config core.hooksPath"}),
-        context,  # type: ignore[arg-type]
-    )
-    assert result.value["stdout"].strip() == "/dev/null"
+async def test_git_hooks_are_off_for_what_is_judged_safe_and_on_for_what_was_approved(
+    real: Confinement, context: ToolContext
+) -> None:
+    subprocess.run(["git", "init", "-q", str(context.workspace)], check=True)
+    tool = run_tool(Given(real))
+    reading = parse_args(tool, {"line": "git rev-parse --git-path hooks"})
+    assert (await tool.call(reading, context)).value["stdout"].strip() == "/dev/null"  # type: ignore[arg-type]
+    asking = parse_args(tool, {"line": "git config core.hooksPath || echo unset"})
+    assert (await tool.call(asking, context)).value["stdout"].strip() == "unset"  # type: ignore[arg-type]
 
 
 @pytest.mark.bubblewrap

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -106,7 +106,7 @@ class ShellRun(BaseTool):
         )
 
 
-def _risk(args: ShellArgs, workspace: Path, lang: Lang = "en") -> LineRisk:
+def _risk(args: ShellArgs, workspace: PurePath, lang: Lang = "en") -> LineRisk:
     if args.argv:
         return judge_argv(args.argv, workspace, lang, folder=args.cwd)
     return judge_line(args.line, workspace, lang, folder=args.cwd)
