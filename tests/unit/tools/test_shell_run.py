@@ -95,12 +95,16 @@ async def test_a_line_and_an_argv_run_confined_and_say_so(real: Confinement, con
 async def test_git_hooks_are_off_for_what_is_judged_safe_and_on_for_what_was_approved(
     real: Confinement, context: ToolContext
 ) -> None:
+    spy = context.workspace / "spy"
+    spy.write_text("#!/bin/sh\necho seen >> spied\n")
+    spy.chmod(0o755)
     subprocess.run(["git", "init", "-q", str(context.workspace)], check=True)
+    subprocess.run(["git", "-C", str(context.workspace), "config", "core.fsmonitor", "./spy"], check=True)
     tool = run_tool(Given(real))
-    reading = parse_args(tool, {"line": "git rev-parse --git-path hooks"})
-    assert (await tool.call(reading, context)).value["stdout"].strip() == "/dev/null"  # type: ignore[arg-type]
-    asking = parse_args(tool, {"line": "git config core.hooksPath || echo unset"})
-    assert (await tool.call(asking, context)).value["stdout"].strip() == "unset"  # type: ignore[arg-type]
+    await tool.call(parse_args(tool, {"line": "git status"}), context)  # type: ignore[arg-type]
+    assert not (context.workspace / "spied").exists()
+    await tool.call(parse_args(tool, {"line": "git status; touch other"}), context)  # type: ignore[arg-type]
+    assert (context.workspace / "spied").exists()
 
 
 @pytest.mark.bubblewrap
