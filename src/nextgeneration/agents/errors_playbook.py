@@ -44,3 +44,14 @@ class OutputRefused(NGError):
         "Le résultat de {agent} ne suit pas son schéma : {detail}",
     )
     mend = Texts("Mend the playbook or the schema of {agent}.", "Corrigez le playbook ou le schéma de {agent}.")
+
+
+class TooManyActions(NGError):
+    """One run proposed more than a human could decide about."""
+
+    code = "NG-PLAYBOOK-005"
+    what = Texts(
+        "The playbook proposed more than {limit} actions, or more than {megabytes} MB of them",
+        "Le playbook a proposé plus de {limit} actions, ou plus de {megabytes} Mo d'actions",
+    )
+    mend = Texts("Narrow the list in `each`.", "Réduisez la liste de `each`.")

@@ -69,7 +69,7 @@ class MissionHost:
         )
         calls = TOOL_CALLS if budget.tool_calls is None else budget.tool_calls
         limits = TaskBudget(tool_calls=calls, seconds=budget.seconds or SECONDS)
-        task = door.task(TASK, agent.name, revision.permissions, limits)
+        task = door.task(TASK, agent.name, revision.permissions, limits, revision.digest)
         context = TaskContext(said, door=task, task=TASK, lang=claim.mission.lang)
         return await run_runtime(revision, input_data, agent.config, context)
 

@@ -70,10 +70,9 @@ async def act(lead: Lead) -> None:
 
 async def _carry_out(lead: Lead, outcome: ActionOutcome) -> ActionOutcome:
     action = outcome.action
-    report = lead.reports[action.task]
-    permissions = lead.revisions[report.template].permissions if report.template in lead.revisions else ()
+    revision = lead.revisions[lead.reports[action.task].template]
     budget = TaskBudget(tool_calls=ACTION_CALLS, seconds=ACTION_SECONDS)
-    door = lead.door.task(action.id, action.agent, permissions, budget)
+    door = lead.door.task(action.id, action.agent, revision.permissions, budget, revision.digest)
     calls = [Call(action.tool, action.args), *(Call(check.tool, check.args) for check in action.verify)]
     try:
         offer = await door.offer(action.tool, action.args)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from nextgeneration.agents.context import TaskContext
+from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.kernel.errors import NGError, as_problem
 from nextgeneration.kernel.reports import Report, ReportStatus
@@ -167,13 +168,13 @@ class Lead:
         revision = self.revisions[task.template]
         budget = TaskBudget(tool_calls=task.tool_calls, seconds=task.seconds)
         name = self.agent_name(task)
-        door = self.door.task(task.id, name, revision.permissions, budget)
+        door = self.door.task(task.id, name, revision.permissions, budget, revision.digest)
         context = TaskContext(self._told(task), door=door, task=task.id, lang=self.lang)
         await self.claim.event("task.started", {"agent": name, "template": task.template}, task=task.id)
         try:
             async with asyncio.timeout(task.seconds + GRACE):
                 answer = await self.parts.hire(revision, name).process(dict(task.input), context)
-            return _as_report(answer, name)
+            return self._signed(_as_report(answer, name), task)
         except TimeoutError:
             return self._no_report(task, ReportStatus.FAILED, TaskHung(agent=name, seconds=task.seconds))
         except NGError as error:
@@ -183,6 +184,17 @@ class Lead:
         except Exception as error:
             log.exception("agent %s failed in %s", name, self.claim.mission.id)
             return self._no_report(task, ReportStatus.FAILED, error)
+
+    def _signed(self, report: Report, task: PlannedTask) -> Report:
+        """``report`` as this task's: whose it is, and by whose permissions its actions are judged, is not its say."""
+        name, revision = self.agent_name(task), self.revisions[task.template]
+        whose = {"agent": name, "task": task.id}
+        actions = tuple(
+            action.model_copy(update={**whose, "id": f"act_{digest([task.id, number])[7:23]}"})
+            for number, action in enumerate(report.actions)
+        )
+        about = {"template": task.template, "revision": revision.digest, "role": revision.role, "actions": actions}
+        return report.model_copy(update={**whose, **about})
 
     def reports_failed(self, task_id: str) -> bool:
         """Whether a task ended without anything to build on."""

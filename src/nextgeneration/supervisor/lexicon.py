@@ -131,7 +131,7 @@ def words(text: str) -> list[str]:
 
 
 _THEN = re.compile(
-    r"\s*(?:[,;.]\s*)?\b(?:and then|then|after that|afterwards|et puis|puis|ensuite|et ensuite|apres cela)\b\s*,?\s*",
+    r"\b(?:and then|then|after that|afterwards|et puis|puis|ensuite|et ensuite|apres cela)\b",
     re.IGNORECASE,
 )
 
@@ -139,7 +139,7 @@ _THEN = re.compile(
 def clauses(goal: str) -> list[str]:
     """The steps a goal names one after the other: ``check this, then run the tests`` has two."""
     parts = [
-        part.strip(" ,;.")
+        part.strip(" \t\r\n,;.")
         for part in _THEN.split(unicodedata.normalize("NFC", goal).replace("après cela", "apres cela"))
     ]
     return [part for part in parts if part] or [goal]

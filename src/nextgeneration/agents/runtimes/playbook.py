@@ -7,18 +7,21 @@ is not called: it becomes an action of the report, which a human decides about.
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-from pydantic import BaseModel
-
 from nextgeneration.agents.context import TaskContext
-from nextgeneration.agents.errors_playbook import ExpressionFailed, InputRefused, OutputRefused, TooManyIterations
+from nextgeneration.agents.errors_playbook import (
+    ExpressionFailed,
+    InputRefused,
+    OutputRefused,
+    TooManyActions,
+    TooManyIterations,
+)
+from nextgeneration.agents.runtimes.fitting import misfit
+from nextgeneration.agents.runtimes.selecting import Allowance, evaluate
 from nextgeneration.agents.runtimes.words import analysis
 from nextgeneration.kernel.actions import Action, Check, Proposal
 from nextgeneration.kernel.canonical import digest
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
 
 MAX_ITERATIONS = 10_000
 MAX_RESULT_BYTES = 16_000
+MAX_ACTIONS = 200
+MAX_ACTIONS_BYTES = 4_000_000
+"""Of one run: actions are journaled with their arguments, and a human has to read them."""
+
 CONTROL = (Parked, LeaseLost, MissionCancelled, EffectMismatch)
 """Exceptions that are not an agent's to handle: they end its run as it stands."""
 
@@ -54,11 +61,14 @@ class _Run:
     steps: dict[str, Any] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
     found_by: dict[str, Check] = field(default_factory=dict)
+    offered: dict[str, Proposal] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     iterations: int = 0
+    proposed_bytes: int = 0
+    allowance: Allowance = field(default_factory=Allowance)
     worked: int = 0
 
     def keep(self, result: ToolResult, tool: str, args: dict[str, Any]) -> None:
@@ -67,8 +77,17 @@ class _Run:
         for finding in result.findings:
             self.findings.setdefault(finding.id, finding)
             self.found_by.setdefault(finding.id, Check(tool=tool, args=args))
+        self.offered.update({_text(proposal.model_dump(mode="json")): proposal for proposal in result.proposals})
         if result.text and result.findings:
             self.texts.append(shortened(result.text, 600))
+
+    def proposal(self, item: Any, tool: str, args: dict[str, Any]) -> Proposal | None:
+        """The proposal that a step's ``each`` handed over, when it is the very call the step makes.
+
+        Only a tool of this run can have made it: what it says it fixes, and how that is checked, is believed.
+        """
+        found = self.offered.get(_text(item)) if isinstance(item, dict) else None
+        return found if found is not None and found.tool == tool and found.args == args else None
 
 
 async def run_playbook(
@@ -83,7 +102,7 @@ async def run_playbook(
     run = _Run()
     scope = {"input": dict(input_data), "config": dict(config), "context": dict(context), "steps": run.steps}
     try:
-        _check_schema(revision.input_schema, scope["input"], InputRefused, revision.name)
+        await _check_schema(revision.input_schema, scope["input"], InputRefused, revision.name)
         stopped = await _run_steps(revision, run, scope, context)
         status = _status(revision, run, stopped)
     except OverBudget as error:
@@ -92,7 +111,7 @@ async def run_playbook(
     except InputRefused as error:
         _note(run, error, context, "input", "")
         status = ReportStatus.FAILED
-    return _report(revision, run, status, context)
+    return await _report(revision, run, status, context)
 
 
 async def _run_steps(revision: Revision, run: _Run, scope: dict[str, Any], context: TaskContext) -> bool:
@@ -111,19 +130,20 @@ async def _run_steps(revision: Revision, run: _Run, scope: dict[str, Any], conte
 
 
 async def _run_step(step: Step, run: _Run, scope: dict[str, Any], context: TaskContext) -> None:
-    if step.when is not None and not evaluate(step.when, scope):
+    if step.when is not None and not evaluate(step.when, scope, run.allowance):
         run.steps[step.id] = {"ok": True, "skipped": True, "value": {}, "findings": [], "proposals": [], "items": []}
         return
     outcomes: list[dict[str, Any]] = []
-    for item in _items(step, scope):
+    for item in _items(step, scope, run.allowance):
         run.iterations += 1
         if run.iterations > MAX_ITERATIONS:
             raise TooManyIterations(limit=MAX_ITERATIONS, where=step.id)
-        args = evaluate(step.with_, {**scope, "item": item})
+        args = evaluate(step.with_, {**scope, "item": item}, run.allowance)
         if not isinstance(args, dict):
             raise ExpressionFailed(expression=json.dumps(step.with_)[:200], detail="arguments must be an object")
         if context.door.spec(step.tool).effect is not EffectRule.PURE:
             _propose(step, args, item, run, context)
+            await asyncio.sleep(0)
             continue
         result = await context.door.call(step.tool, args)
         run.keep(result, step.tool, args)
@@ -134,11 +154,11 @@ async def _run_step(step: Step, run: _Run, scope: dict[str, Any], context: TaskC
     run.steps[step.id] = last | {"items": outcomes if step.each is not None else []}
 
 
-def _items(step: Step, scope: dict[str, Any]) -> Iterator[Any]:
+def _items(step: Step, scope: dict[str, Any], allowance: Allowance) -> Iterator[Any]:
     if step.each is None:
         yield None
         return
-    values = evaluate(step.each, scope)
+    values = evaluate(step.each, scope, allowance)
     if values is None:
         return
     if not isinstance(values, list):
@@ -146,13 +166,24 @@ def _items(step: Step, scope: dict[str, Any]) -> Iterator[Any]:
     yield from values
 
 
+def _text(value: dict[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
 def _visible(finding: Finding) -> dict[str, Any]:
     return finding.model_dump(mode="json") | {"id": finding.id}
 
 
 def _propose(step: Step, args: dict[str, Any], item: Any, run: _Run, context: TaskContext) -> None:
-    """Turn a step that would change something into an action of the report."""
-    proposal = _as_proposal(item, step.tool, args)
+    """Turn a step that would change something into an action of the report.
+
+    Raises:
+        TooManyActions: the report holds as many, or as much, as it may.
+    """
+    run.proposed_bytes += len(json.dumps(args, default=str))
+    if len(run.actions) >= MAX_ACTIONS or run.proposed_bytes > MAX_ACTIONS_BYTES:
+        raise TooManyActions(limit=MAX_ACTIONS, megabytes=MAX_ACTIONS_BYTES // 1_000_000, where=step.id)
+    proposal = run.proposal(item, step.tool, args)
     name = digest({"task": context.task, "step": step.id, "n": len(run.actions)}).removeprefix("sha256:")[:16]
     fixes = proposal.fixes if proposal else ()
     checks = [proposal.verify] if proposal and proposal.verify else _checks(fixes, run)
@@ -170,13 +201,6 @@ def _propose(step: Step, args: dict[str, Any], item: Any, run: _Run, context: Ta
             rank=proposal.rank if proposal else 0,
         )
     )
-
-
-def _as_proposal(item: Any, tool: str, args: dict[str, Any]) -> Proposal | None:
-    """The proposal that a step's ``each`` handed over, when it is the very call the step makes."""
-    if not isinstance(item, dict) or item.get("tool") != tool or item.get("args") != args:
-        return None
-    return Proposal.model_validate(item)
 
 
 def _checks(fixes: tuple[str, ...], run: _Run) -> list[Check]:
@@ -204,11 +228,11 @@ def _status(revision: Revision, run: _Run, stopped: bool) -> ReportStatus:
     return ReportStatus.PARTIAL if revision.default_playbook else ReportStatus.DONE
 
 
-def _report(revision: Revision, run: _Run, status: ReportStatus, context: TaskContext) -> Report:
+async def _report(revision: Revision, run: _Run, status: ReportStatus, context: TaskContext) -> Report:
     result = {name: _bounded(step.get("value", {})) for name, step in run.steps.items() if not step.get("skipped")}
     if status is ReportStatus.DONE:
         try:
-            _check_schema(revision.output_schema, result, OutputRefused, revision.name)
+            await _check_schema(revision.output_schema, result, OutputRefused, revision.name)
         except OutputRefused as error:
             _note(run, error, context, "output", "")
             status = ReportStatus.PARTIAL
@@ -239,40 +263,7 @@ def _bounded(value: Any) -> Any:
     return value if size <= MAX_RESULT_BYTES else {"omitted_bytes": size}
 
 
-def _check_schema(schema: Mapping[str, Any], value: Any, error: type[NGError], name: str) -> None:
-    if not schema:
-        return
-    from jsonschema import Draft202012Validator  # 40 ms that most templates do not need
-
-    found = next(iter(Draft202012Validator(dict(schema)).iter_errors(value)), None)
+async def _check_schema(schema: Mapping[str, Any], value: Any, error: type[NGError], name: str) -> None:
+    found = await misfit(schema, value)
     if found is not None:
-        raise error(agent=name, detail=f"{found.json_path}: {shortened(found.message, 300)}")
-
-
-def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:
-    """``value`` with every ``{"$": "<JMESPath>"}`` in it replaced by what it selects; all else is literal.
-
-    Raises:
-        ExpressionFailed: the expression does not compile or its functions got the wrong types.
-    """
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json")
-    if isinstance(value, Mapping):
-        if set(value) == {"$"} and isinstance(value["$"], str):
-            return _select(value["$"], scope)
-        return {key: evaluate(part, scope) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [evaluate(part, scope) for part in value]
-    return value
-
-
-@functools.lru_cache(maxsize=4096)
-def _compiled(expression: str) -> Any:
-    return jmespath.compile(expression)
-
-
-def _select(expression: str, scope: Mapping[str, Any]) -> Any:
-    try:
-        return _compiled(expression).search(scope)
-    except (JMESPathError, RecursionError) as error:
-        raise ExpressionFailed(expression=expression[:200], detail=str(error)[:300]) from None
+        raise error(agent=name, detail=found)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
 from nextgeneration.kernel.findings import Location, Severity
+from nextgeneration.kernel.show import clean, escaped
 from nextgeneration.supervisor.outcome import MergedFinding, MissionReport
 
 _LEVEL = {
@@ -42,7 +44,7 @@ def sarif(report: MissionReport, version: str) -> dict[str, Any]:
                     "driver": {
                         "name": "NextGeneration",
                         "version": version,
-                        "rules": [{"id": rule, "shortDescription": {"text": titles[rule]}} for rule in rules],
+                        "rules": [{"id": rule, "shortDescription": {"text": _plain(titles[rule])}} for rule in rules],
                     }
                 },
                 "automationDetails": {"id": report.mission},
@@ -60,7 +62,7 @@ def _result(entry: MergedFinding, rule: int) -> dict[str, Any]:
         "ruleId": finding.rule,
         "ruleIndex": rule,
         "level": _LEVEL[finding.severity],
-        "message": {"text": text},
+        "message": {"text": _plain(text)},
         "partialFingerprints": {"findingId/v1": entry.id},
         "properties": {
             "security-severity": _SCORE[finding.severity],
@@ -73,8 +75,17 @@ def _result(entry: MergedFinding, rule: int) -> dict[str, Any]:
     return result
 
 
+_LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
+_PLACEHOLDER = re.compile(r"\{(\d+)\}")
+
+
+def _plain(text: str) -> str:
+    """Text from outside, in which SARIF (3.11.5, 3.11.6) finds neither a link nor a place for an argument."""
+    return _PLACEHOLDER.sub(r"{{\1}}", _LINK.sub(r"\\[", escaped(text)))
+
+
 def _place(location: Location) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": quote(location.path)}}
+    place: dict[str, Any] = {"artifactLocation": {"uri": quote(clean(location.path))}}
     if location.line:
         region = {"startLine": location.line}
         if location.end_line and location.end_line >= location.line:
