@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import rfc8785
 
 from nextgeneration.kernel.errors import NotCanonical
+
+_SAFE = 2**53
+_encode = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+).encode
 
 
 def canonical(value: Any) -> bytes:
@@ -18,9 +24,28 @@ def canonical(value: Any) -> bytes:
             lone surrogate, nesting deeper than the interpreter can follow).
     """
     try:
+        if _plain(value):
+            return _encode(value).encode()
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeError, RecursionError, TypeError) as error:
         raise NotCanonical(detail=str(error) or type(error).__name__) from error
+
+
+def _plain(value: Any) -> bool:
+    """Whether the interpreter's own encoder writes ``value`` as RFC 8785 does, several times faster.
+
+    It does for everything but numbers with a fraction and keys beyond ASCII, which the two write or sort differently.
+    """
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return -_SAFE < value < _SAFE
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _plain(part) for key, part in value.items())
+    if kind is list:
+        return all(map(_plain, value))
+    return False
 
 
 def digest(value: Any) -> str:

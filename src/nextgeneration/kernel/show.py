@@ -41,3 +41,14 @@ def clean(text: str) -> str:
 def shortened(text: str, limit: int) -> str:
     """``text`` of at most ``limit`` characters; a cut is marked with an ellipsis."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
+
+
+def brief(text: str, limit: int) -> str:
+    """``text`` on one line of at most ``limit`` characters, cut between words; a cut is marked with an ellipsis."""
+    line = " ".join(text.split())
+    if len(line) <= limit:
+        return line
+    head = line[: max(limit - 1, 0)]
+    if line[len(head)] != " " and " " in head:
+        head = head[: head.rindex(" ")]
+    return head.rstrip(" ,;:.–—-(") + "…"

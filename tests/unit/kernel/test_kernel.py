@@ -6,6 +6,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -170,3 +171,8 @@ def test_costs_add_up():
     assert Cost(tool_calls=1, seconds=0.5) + Cost(tool_calls=2, seconds=0.25, credits=3) == Cost(
         tool_calls=3, seconds=0.75, credits=3
     )
+
+
+@given(plain)
+def test_the_fast_form_of_canonical_json_is_the_slow_one(value):
+    assert canonical(value) == rfc8785.dumps(value)
