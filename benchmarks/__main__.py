@@ -60,9 +60,11 @@ def page(tables: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# Performance",
         "",
-        f"Measured by `make bench` on {when}: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release().split('-')[0]}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}. "
-        "Absolute times belong to this machine; the limits are ratios within one run wherever a ratio says it better.",
+        (
+            f"Measured by `make bench` on {when}: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
+            f"{platform.release().split('-')[0]}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}. "
+            "Absolute times belong to this machine; the limits are ratios within one run wherever a ratio says it better."
+        ),
         "",
     ]
     for name, rows in tables.items():

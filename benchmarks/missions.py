@@ -22,6 +22,7 @@ from nextgeneration.kernel.findings import Evidence, Finding, Severity
 from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions.schema import MissionOptions, MissionRequest
 from nextgeneration.services.assembly import Services, open_services
+from nextgeneration.services.process import tune_collector
 from nextgeneration.settings.agents import AgentFactoryConfig
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
@@ -88,6 +89,7 @@ async def measure() -> list[dict[str, Any]]:
 async def rows(services: Services, folder: str) -> list[dict[str, Any]]:
     for _ in range(20):
         await mission(services, folder)
+    tune_collector()  # as the `nextgen` command does
     bare = statistics.median([await by_hand() for _ in range(200)])
     cpu = process_time()
     alone = sorted([await mission(services, folder) for _ in range(100)])

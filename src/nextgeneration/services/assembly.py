@@ -117,7 +117,7 @@ def _assembled(
         standing=limits.permissions,
         at_once=limits.tasks_at_once,
     )
-    supervisor = Supervisor(parts, MissionGraph(CheckpointSaver(storage)))
+    supervisor = Supervisor(parts, MissionGraph(CheckpointSaver(storage, task_writes=False)))
     return Services(
         home=home,
         clock=clock,

@@ -24,11 +24,19 @@ from nextgeneration.supervisor.store import CheckpointStore, StoredCheckpoint, S
 
 
 class CheckpointSaver(BaseCheckpointSaver[int]):
-    """A saver for one storage. Writes are on disk when ``aput`` returns; nothing's correctness rests on them."""
+    """A saver for one storage. Checkpoints are on disk when ``aput`` returns; nothing's correctness rests on them.
 
-    def __init__(self, storage: Storage) -> None:
+    Args:
+        storage: where they are kept.
+        task_writes: also keep what each node wrote before its super-step's checkpoint. Without it a node that had
+            finished runs again after a crash: for nodes that read their own records first, that changes nothing and
+            saves a third of the writes. Interrupts are always kept.
+    """
+
+    def __init__(self, storage: Storage, *, task_writes: bool = True) -> None:
         super().__init__(serde=StrictSerializer())
         self._storage = storage
+        self._task_writes = task_writes
         self._store = CheckpointStore()
 
     def get_next_version(self, current: int | None, channel: None) -> int:
@@ -67,6 +75,8 @@ class CheckpointSaver(BaseCheckpointSaver[int]):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Store what a node wrote. An exception object is not stored: it could only be rebuilt by running code."""
+        if not (self._task_writes or any(channel in WRITES_IDX_MAP for channel, _ in writes)):
+            return
         configurable = config["configurable"]
         rows = []
         for place, (channel, value) in enumerate(writes):

@@ -170,7 +170,8 @@ class Lead:
         name = self.agent_name(task)
         door = self.door.task(task.id, name, revision.permissions, budget, revision.digest)
         context = TaskContext(self._told(task), door=door, task=task.id, lang=self.lang)
-        await self.claim.event("task.started", {"agent": name, "template": task.template}, task=task.id)
+        # Rides with the task's first effect: a start that is not followed by anything needs no record.
+        self.claim.event_nowait("task.started", {"agent": name, "template": task.template}, task=task.id)
         try:
             async with asyncio.timeout(task.seconds + GRACE):
                 answer = await self.parts.hire(revision, name).process(dict(task.input), context)
