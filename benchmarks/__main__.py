@@ -63,7 +63,7 @@ def page(tables: dict[str, list[dict[str, Any]]]) -> str:
         (
             f"Measured by `make bench` on {when}: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
             f"{platform.release().split('-')[0]}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}. "
-            "Absolute times belong to this machine; the limits are ratios within one run wherever a ratio says it better."
+            "Absolute times belong to this machine; limits are ratios within one run wherever a ratio says it better."
         ),
         "",
     ]
