@@ -34,6 +34,7 @@ class _Taken(NamedTuple):
     effects: list[Any]
     tasks: list[Any]
     pins: list[Any]
+    documents: dict[str, str]
 
 
 class Claiming:
@@ -68,7 +69,9 @@ class Claiming:
         effects: list[Any] = []
         tasks: list[Any] = []
         pins: list[Any] = []
+        documents: dict[str, str] = {}
         if attempt:
+            documents = store.documents(connection, mission)
             effects = shared.effects.all(connection, mission)
             tasks = store.tasks(connection, mission)
             pins = store.pins(connection, mission)
@@ -76,11 +79,11 @@ class Claiming:
         about = {"attempt": attempt + 1, "holder": shared.holder}
         event = Event(mission, taken["seq"], iso(shared.clock.now()), "mission.claimed", None, about)
         store.append(connection, [row_of(event, shared.tenant)])
-        return _Taken(taken, event, effects, tasks, pins)
+        return _Taken(taken, event, effects, tasks, pins, documents)
 
     def _claimed(self, taken: _Taken) -> Claim:
         shared = self._shared
-        mission = records.mission(taken.row)
+        mission = records.mission(taken.row, taken.documents)
         claim = Claim(
             shared,
             mission,

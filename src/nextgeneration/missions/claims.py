@@ -95,7 +95,7 @@ class Claim(Lease):
         store = self._shared.missions
 
         def change(connection: Connection) -> None:
-            store.save_plan(connection, self.id, text)
+            store.save(connection, self.mission.tenant, self.id, "plan", text)
             pinning(connection)
             adding(connection)
 

@@ -281,7 +281,6 @@ class Lease:
             "m_at": at,
             "m_ended": at if status.ended else None,
             "m_reason": reason,
-            "m_report": report,
             "m_events": len(rows),
             "m_seconds": self.seconds(),
         }
@@ -296,6 +295,8 @@ class Lease:
             if left_as != status.value:
                 length = self._end_cancelled(connection, drafts, rows, length, by, replaces=kind is not None)
             self._append(connection, rows, riders.changes, length)
+            if report is not None:
+                shared.missions.save(connection, shared.tenant, self.id, "report", report)
             if MissionStatus(left_as).ended:
                 shared.approvals.void(connection, self.id)
             return length, left_as

@@ -119,8 +119,8 @@ def effect(row: Row) -> Effect:
     )
 
 
-def mission(values: Mapping[str, Any]) -> Mission:
-    """A mission's row.
+def mission(values: Mapping[str, Any], documents: Mapping[str, str] | None = None) -> Mission:
+    """A mission's row, and its documents by name.
 
     Raises:
         RecordDamaged: its state or language is none there is, or its documents are damaged.
@@ -128,7 +128,8 @@ def mission(values: Mapping[str, Any]) -> Mission:
     key = values["id"]
 
     def document(name: str) -> Any:
-        return None if values[name] is None else unseal(values[name], "missions", key)
+        text = (documents or {}).get(name)
+        return None if text is None else unseal(text, "documents", f"{key}/{name}")
 
     try:
         return Mission(
@@ -138,8 +139,8 @@ def mission(values: Mapping[str, Any]) -> Mission:
             goal=values["goal"],
             workspace=values["workspace"],
             lang=_lang(values["lang"]),
-            budget=Budget(**document("budget")),
-            options=MissionOptions.model_validate(document("options")),
+            budget=Budget(**unseal(values["budget"], "missions", key)),
+            options=MissionOptions.model_validate(unseal(values["options"], "missions", key)),
             attempt=values["attempt"],
             holder=values["holder"],
             lease_until=values["lease_until"],

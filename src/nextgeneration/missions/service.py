@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple, TypeVar
 
 from nextgeneration.events.bus import Bus
@@ -210,10 +209,15 @@ class Missions:
             RecordDamaged: its record is not what was written.
         """
         shared, mission = self._shared, await self.resolve(ref)
-        row = await shared.storage.read(lambda c: shared.missions.get(c, shared.tenant, mission))
+
+        def op(connection: Connection) -> tuple[dict[str, Any] | None, dict[str, str]]:
+            store = shared.missions
+            return store.get(connection, shared.tenant, mission), store.documents(connection, mission)
+
+        row, documents = await shared.storage.read(op)
         if row is None:
             raise MissionUnknown(ref=mission)
-        return records.mission(row)
+        return records.mission(row, documents)
 
     async def list(
         self, status: Sequence[MissionStatus] | None = None, limit: int | None = 100
@@ -292,11 +296,10 @@ class Missions:
 
 
 def _row(mission: Mission) -> dict[str, Any]:
-    row = {name: getattr(mission, name) for name in Mission.__slots__}
-    row |= {
-        "status": mission.status.value,
-        "budget": seal(asdict(mission.budget)),
-        "options": seal(mission.options.model_dump(mode="json")),
-        "tool_limit": mission.budget.tool_calls,
-    }
+    budget = mission.budget
+    row = {name: getattr(mission, name) for name in Mission.__slots__ if name not in {"plan", "report"}}
+    row["status"] = mission.status.value
+    row["budget"] = seal({"tool_calls": budget.tool_calls, "seconds": budget.seconds, "credits": budget.credits})
+    row["options"] = seal(mission.options.model_dump(mode="json"))
+    row["tool_limit"] = budget.tool_calls
     return row

@@ -30,6 +30,7 @@ from nextgeneration.missions.errors import GrantMismatch
 from nextgeneration.missions.tables import (
     approvals,
     blackboard,
+    documents,
     effects,
     idempotency,
     journal,
@@ -95,7 +96,12 @@ class MissionStore:
     )
     _FENCE_ANSWER = Prepared(update(missions).where(_HELD).values(_COUNTED).returning(_M.seq))
     _GET = Prepared(select(missions).where(_M.id == bindparam("m_id"), _M.tenant == bindparam("m_tenant")))
-    _PLAN = Prepared(update(missions).where(_M.id == bindparam("m_id")).values(plan=bindparam("m_plan")))
+    _DOCUMENT = _insert(documents)
+    _REWRITE = Prepared(
+        update(documents)
+        .where(documents.c.mission_id == bindparam("d_mission"), documents.c.name == bindparam("d_name"))
+        .values(data=bindparam("d_data"))
+    )
     _REVISION = Prepared(
         insert(revisions).from_select(
             ["tenant", "digest", "data"],
@@ -117,7 +123,6 @@ class MissionStore:
             status=case((_M.cancelled_by.is_not(None), "cancelled"), else_=bindparam("m_status")),
             ended_at=case((_M.cancelled_by.is_not(None), bindparam("m_at")), else_=bindparam("m_ended")),
             reason=bindparam("m_reason"),
-            report=func.coalesce(bindparam("m_report"), _M.report),
             seq=_M.seq + bindparam("m_events"),
             **_FREED,
         )
@@ -160,7 +165,7 @@ class MissionStore:
         connection.execute(insert(idempotency), row)
 
     def get(self, connection: Connection, tenant: str, mission: str) -> Values | None:
-        """One mission by its id."""
+        """One mission by its id, without its documents."""
         return _named(self._GET.first(connection, {"m_id": mission, "m_tenant": tenant}))
 
     def matching(self, connection: Connection, tenant: str, ref: str) -> list[str]:
@@ -259,9 +264,17 @@ class MissionStore:
         wanted = select(c.seq, c.at, c.type, c.task_id, c.data).where(c.mission_id == mission, c.seq > after)
         return list(connection.execute(wanted.order_by(c.seq).limit(limit)))
 
-    def save_plan(self, connection: Connection, mission: str, plan: str) -> None:
-        """Keep the plan."""
-        self._PLAN.run(connection, {"m_id": mission, "m_plan": plan})
+    def save(self, connection: Connection, tenant: str, mission: str, name: str, data: str) -> None:
+        """Keep one of a mission's documents: its plan or its report."""
+        if not self._REWRITE.changed(connection, {"d_mission": mission, "d_name": name, "d_data": data}):
+            row = {"mission_id": mission, "name": name, "tenant": tenant, "data": data}
+            self._DOCUMENT.run(connection, row)
+
+    def documents(self, connection: Connection, mission: str) -> dict[str, str]:
+        """A mission's documents by name."""
+        c = documents.c
+        found = connection.execute(select(c.name, c.data).where(c.mission_id == mission))
+        return {row[0]: row[1] for row in found}
 
     def add_tasks(self, connection: Connection, rows: list[Values]) -> None:
         """Insert tasks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, Table
 
 from nextgeneration.storage.tables import maybe, metadata, tenant, text
 
@@ -31,11 +31,19 @@ missions = Table(
     Column("seconds", Float, nullable=False),
     maybe("cancelled_by"),
     text("reason"),
-    maybe("plan"),
-    maybe("report"),
     text("created_at"),
     maybe("ended_at"),
     Index(None, "tenant", "status", "created_at"),
+)
+
+# Apart from the missions: a row that every write of a mission numbers must stay small.
+documents = Table(
+    "documents",
+    metadata,
+    _mission(),
+    text("name", primary_key=True),
+    tenant(),
+    text("data"),
 )
 
 idempotency = Table(
@@ -96,7 +104,16 @@ effects = Table(
     text("started_at"),
     maybe("ended_at"),
     Column("seconds", Float, nullable=False),
-    UniqueConstraint("approval_id", "approval_call"),
+    sqlite_with_rowid=False,
+)
+# Each call an approval shows is made once: that holds whatever the code above forgets.
+Index(
+    "uq_effects_approval_id_approval_call",
+    effects.c.approval_id,
+    effects.c.approval_call,
+    unique=True,
+    sqlite_where=effects.c.approval_id.is_not(None),
+    postgresql_where=effects.c.approval_id.is_not(None),
 )
 
 approvals = Table(

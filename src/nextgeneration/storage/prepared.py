@@ -7,7 +7,8 @@ and what runs on databases whose connections have no driver form here. One contr
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -48,7 +49,7 @@ class Prepared:
         columns: for an ``insert`` without values, the columns it sets.
     """
 
-    __slots__ = ("_constants", "_statement", "order", "sql")
+    __slots__ = ("_constants", "_pick", "_statement", "order", "sql")
 
     def __init__(self, statement: Executable, columns: Iterable[str] = ()) -> None:
         names = list(columns)
@@ -58,6 +59,7 @@ class Prepared:
         self.order: tuple[str, ...] = tuple(compiled.positiontup or ())
         # Literals of the statement are parameters too; their values come with it.
         self._constants = {name: compiled.params[name] for name in self.order if not compiled.binds[name].required}
+        self._pick = itemgetter(*self.order, self.order[0])
 
     def run(self, connection: Connection, values: Values) -> Rows:
         """Run it once."""
@@ -70,9 +72,10 @@ class Prepared:
             raise as_sqlalchemy(error, self.sql) from error
         return rows
 
-    def _ordered(self, values: Values) -> list[Any]:
-        constants = self._constants
-        return [constants[name] if name in constants else values[name] for name in self.order]
+    def _ordered(self, values: Values) -> Sequence[Any]:
+        # One name more than there are, so that a single one makes a tuple too.
+        picked: tuple[Any, ...] = self._pick({**values, **self._constants} if self._constants else values)
+        return picked[:-1]
 
     def first(self, connection: Connection, values: Values) -> Any:
         """Run it and take the first row, or ``None``.

@@ -77,8 +77,8 @@ def unsealed(text: str, table: str, key: str) -> str:
     """
     body = text[8:]
     try:
-        right = int(text[:8], 16) == zlib.crc32(body.encode())
-    except (ValueError, TypeError):
+        right = text[:8] == f"{zlib.crc32(body.encode()):08x}"
+    except UnicodeEncodeError:
         right = False
     if not right:
         raise RecordDamaged(table=table, id=key, detail="checksum")

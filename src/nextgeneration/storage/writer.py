@@ -37,11 +37,16 @@ class Job(Generic[T]):
 
     __slots__ = ("error", "future", "loop", "op", "ready", "result")
 
-    def __init__(self, op: Callable[[Connection], T], loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(
+        self,
+        op: Callable[[Connection], T],
+        loop: asyncio.AbstractEventLoop | None = None,
+        ready: threading.Event | None = None,
+    ) -> None:
         self.op = op
         self.loop = loop
         self.future: asyncio.Future[T] | None = loop.create_future() if loop else None
-        self.ready = None if loop else threading.Event()
+        self.ready = ready
         self.result: T | None = None
         self.error: BaseException | None = None
 
@@ -181,10 +186,10 @@ class ThreadWriter(Transactions):
 
     def do_sync(self, op: Callable[[Connection], T]) -> T:
         """The same for callers without an event loop."""
-        job = Job(op, None)
+        ready = threading.Event()
+        job = Job(op, None, ready)
         self._put(job)
-        assert job.ready is not None  # noqa: S101 - a job without a loop has one
-        job.ready.wait()
+        ready.wait()
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value]
@@ -272,7 +277,7 @@ class InlineWriter(Transactions):
 
     def do_sync(self, op: Callable[[Connection], T]) -> T:
         """Run ``op`` at once."""
-        job = Job(op, None)
+        job = Job(op)
         with self._lock:
             if self._closed:
                 raise StorageClosed

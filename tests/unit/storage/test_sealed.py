@@ -49,8 +49,6 @@ def test_a_changed_byte_is_seen(value, data):
         [*sealed[:place], sealed[place] ^ data.draw(st.sampled_from([1, 2, 4, 8, 16, 32, 64])), *sealed[place + 1 :]]
     )
     text = flipped.decode("utf-8", "replace")
-    if text.lower() == seal(value).lower():
-        return
     with pytest.raises(RecordDamaged, match="Record 1 of table t"):
         unseal(text, "t", "1")
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
     _revisions()
     _approvals()
     _blackboard()
+    _documents()
     _effects()
     _idempotency()
     _journal()
@@ -33,6 +34,7 @@ def downgrade() -> None:
         "journal",
         "idempotency",
         "effects",
+        "documents",
         "blackboard",
         "approvals",
         "revisions",
@@ -64,8 +66,6 @@ def _missions() -> None:
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("cancelled_by", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("plan", sa.Text(), nullable=True),
-        sa.Column("report", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Text(), nullable=False),
         sa.Column("ended_at", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_missions")),
@@ -189,6 +189,18 @@ def _blackboard() -> None:
     )
 
 
+def _documents() -> None:
+    op.create_table(
+        "documents",
+        sa.Column("mission_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("tenant", sa.Text(), server_default="local", nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["mission_id"], ["missions.id"], name=op.f("fk_documents_mission_id")),
+        sa.PrimaryKeyConstraint("mission_id", "name", name=op.f("pk_documents")),
+    )
+
+
 def _effects() -> None:
     op.create_table(
         "effects",
@@ -211,7 +223,15 @@ def _effects() -> None:
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["mission_id"], ["missions.id"], name=op.f("fk_effects_mission_id")),
         sa.PrimaryKeyConstraint("mission_id", "task_id", "position", name=op.f("pk_effects")),
-        sa.UniqueConstraint("approval_id", "approval_call", name=op.f("uq_effects_approval_id_approval_call")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "uq_effects_approval_id_approval_call",
+        "effects",
+        ["approval_id", "approval_call"],
+        unique=True,
+        sqlite_where=sa.text("approval_id IS NOT NULL"),
+        postgresql_where=sa.text("approval_id IS NOT NULL"),
     )
 
 
