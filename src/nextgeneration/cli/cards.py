@@ -2,94 +2,216 @@
 
 from __future__ import annotations
 
-import signal
-from typing import TYPE_CHECKING, Any
+import asyncio
+import os
+import shutil
+import textwrap
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
-from nextgeneration.kernel.show import escaped
+from nextgeneration.kernel.show import brief, escaped
 
 if TYPE_CHECKING:
     from nextgeneration.missions.schema import Approval
 
-_HEAD = Texts("Approval needed (risk: {label})", "Accord demandé (risque : {label})")
-_AGENT = Texts("asked by {agent}: {why}", "demandé par {agent} : {why}")
-_THEN = Texts("verified afterwards with:", "vérifié ensuite avec :")
+RULE = "─" * 72
+STRONG = {"destructive", "privileged", "unknown"}
+POLL_SECONDS = 0.5
+
+_HEAD = Texts("Approval needed · risk: {label}", "Accord demandé · risque : {label}")
+_DOUBT = Texts("In doubt · risk: {label}", "Doute · risque : {label}")
+_AGENT = Texts("{agent} asks: {why}", "{agent} demande : {why}")
+_REASONS = Texts("why this risk: {reasons}", "pourquoi ce risque : {reasons}")
+_CONDITIONS = Texts("as long as: {conditions}", "à condition que : {conditions}")
+_THEN = Texts("then, to verify:", "puis, pour vérifier :")
+_UNTIL = Texts("valid once, until {at}; {id}", "vaut une fois, jusqu'au {at} ; {id}")
 _ASK = Texts("[a]pprove once  [r]eject  [l]ater > ", "[a]ccepter une fois  [r]efuser  [p]lus tard > ")
 _ASK_DOUBT = Texts(
-    "It may have happened before the crash. [r]un again  [d]one, go on  [f]ailed  [l]ater > ",
-    "C'est peut-être arrivé avant l'arrêt. [r]elancer  [d]éjà fait  é[c]hec  [p]lus tard > ",
+    "Did it happen before the stop?  [r]un again  [d]one, go on  [f]ailed  [l]ater > ",
+    "Est-ce arrivé avant l'arrêt ?  [r]elancer  [d]éjà fait  é[c]hec  [p]lus tard > ",
 )
+_REASON = Texts("Why? (Enter: no reason) > ", "Pourquoi ? (Entrée : sans raison) > ")
+_ELSEWHERE = Texts("Answered elsewhere: {status} ({by}).", "Répondu ailleurs : {status} ({by}).")
 _ANSWERS: dict[str, dict[str, str]] = {
-    "en": {"a": "approved", "approve": "approved", "r": "rejected", "reject": "rejected", "l": "", "later": ""},
-    "fr": {"a": "approved", "accepter": "approved", "r": "rejected", "refuser": "rejected", "p": "", "plus tard": ""},
-}
+    "en": {"a": "approved", "approve": "approved", "y": "approved", "yes": "approved",
+           "r": "rejected", "reject": "rejected", "n": "rejected", "no": "rejected", "l": "", "later": ""},
+    "fr": {"a": "approved", "accepter": "approved", "o": "approved", "oui": "approved",
+           "r": "rejected", "refuser": "rejected", "n": "rejected", "non": "rejected", "p": "", "plus tard": ""},
+}  # fmt: skip
 _DOUBTS: dict[str, dict[str, str]] = {
-    "en": {"r": "retry", "d": "done", "f": "fail", "l": ""},
-    "fr": {"r": "retry", "d": "done", "c": "fail", "p": ""},
-}
-_REASONS = Texts("why this risk: {reasons}", "pourquoi ce risque : {reasons}")
+    "en": {"r": "retry", "run again": "retry", "d": "done", "done": "done", "f": "fail", "failed": "fail",
+           "l": "", "later": ""},
+    "fr": {"r": "retry", "relancer": "retry", "d": "done", "déjà fait": "done", "c": "fail", "échec": "fail",
+           "p": "", "plus tard": ""},
+}  # fmt: skip
 
 
-def card_lines(approval: Approval, voice: Voice) -> list[str]:
-    """The card as lines; everything from outside is escaped."""
+class Answer(NamedTuple):
+    """What a person said. ``verdict`` is empty for "later", and for what was answered elsewhere meanwhile."""
+
+    verdict: str = ""
+    reason: str = ""
+    elsewhere: bool = False
+
+
+def card_lines(approval: Approval, voice: Voice, stream: TextIO) -> list[str]:
+    """The card as lines for ``stream``; everything from outside is escaped."""
     card: dict[str, Any] = approval.card
-    style = "bad" if card["label"] in {"destructive", "privileged", "unknown"} else "bold"
-    head = voice.paint(_HEAD.say(voice.lang, label=card["label"]), style, voice.err)
-    why = _AGENT.say(voice.lang, agent=escaped(card["agent"]), why=escaped(card["why"], newlines=False))
-    lines = [f"{head}  {voice.paint(approval.id, 'dim', voice.err)}", why]
+    label = str(card["label"])
+    head = (_DOUBT if card.get("kind") == "in_doubt" else _HEAD).say(voice.lang, label=label)
+    why = _AGENT.say(voice.lang, agent=_plain(card["agent"]), why=_plain(card["why"]))
     first, *others = card["calls"]
-    reasons = "; ".join(escaped(reason, newlines=False) for reason in first.get("reasons", ()))
-    if reasons:
-        lines.append(_REASONS.say(voice.lang, reasons=reasons))
-    lines += [f"  {_painted(line, first['preview']['kind'], voice)}" for line in first["preview"]["body"].splitlines()]
+    lines = [
+        voice.paint(f"── {head} {RULE}"[:72], "bad" if label in STRONG else "bold", stream),
+        *_wrapped([why, *_risk(first, voice)], stream),
+        "",
+        *_shown(first, voice, stream),
+        "",
+    ]
     if others:
         lines.append(_THEN.say(voice.lang))
         for call in others:
-            lines.append(f"  {call['tool']}: {escaped(call['preview']['title'], newlines=False)}")
+            lines.append(f"  {_named(call)}")
             if call["preview"]["kind"] == "command":
                 lines += [f"    {escaped(line)}" for line in call["preview"]["body"].splitlines()]
+    until = _UNTIL.say(voice.lang, at=approval.expires_at[:16].replace("T", " ") + " UTC", id=approval.id)
+    return [*lines, voice.paint(until, "dim", stream), voice.paint(RULE, "dim", stream)]
+
+
+def _folded(line: str, width: int) -> list[str]:
+    kept = textwrap.wrap(line, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+    return kept or [""]
+
+
+def _wrapped(lines: list[str], stream: TextIO) -> list[str]:
+    width = min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 100
+    return [part for line in lines for part in _folded(line, width)]
+
+
+def _risk(call: dict[str, Any], voice: Voice) -> list[str]:
+    lines = []
+    reasons = "; ".join(_plain(reason) for reason in call.get("reasons", ()))
+    if reasons:
+        lines.append(_REASONS.say(voice.lang, reasons=reasons))
+    conditions = ", ".join(
+        f"{_plain(name)} = {_plain(brief(str(value), 20))}" for name, value in call.get("conditions", {}).items()
+    )
+    if conditions:
+        lines.append(_CONDITIONS.say(voice.lang, conditions=conditions))
     return lines
 
 
-def _painted(line: str, kind: str, voice: Voice) -> str:
+def _shown(call: dict[str, Any], voice: Voice, stream: TextIO) -> list[str]:
+    preview = call["preview"]
+    return [
+        _named(call),
+        *(f"  {_painted(line, preview['kind'], voice, stream)}" for line in preview["body"].splitlines()),
+    ]
+
+
+def _named(call: dict[str, Any]) -> str:
+    """The call in a line: its tool, and what it says of itself when that is more than the name."""
+    tool, title = _plain(call["tool"]), _plain(call["preview"]["title"])
+    return tool if title in {"", tool} else f"{tool}: {title}"
+
+
+def _plain(text: object) -> str:
+    return escaped(str(text), newlines=False)
+
+
+def _painted(line: str, kind: str, voice: Voice, stream: TextIO) -> str:
     line = escaped(line)
-    if kind == "diff" and line.startswith("+"):
-        return voice.paint(line, "good", voice.err)
-    if kind == "diff" and line.startswith("-"):
-        return voice.paint(line, "bad", voice.err)
-    return line
+    if kind == "command":
+        return voice.paint(line, "bold", stream)
+    if kind != "diff":
+        return line
+    if line.startswith(("+++", "---")):
+        return voice.paint(line, "bold", stream)
+    style = {"+": "good", "-": "bad", "@": "place"}.get(line[:1])
+    return voice.paint(line, style, stream) if style else line
 
 
-def ask(approval: Approval, voice: Voice) -> str:
+async def ask(approval: Approval, voice: Voice, current: Callable[[], Awaitable[Approval]]) -> Answer:
     """Show the card and ask until there is an answer.
 
+    Args:
+        approval: what is asked, with its card.
+        voice: where; what was typed before the card was shown does not count.
+        current: the approval as it stands now: an answer given elsewhere ends the question.
+
     Returns:
-        ``approved``, ``rejected``, ``retry``, ``done`` or ``fail``; empty for "later". No answer
-        (end of input) is "later", which is a no for now.
+        The answer; no answer (end of input) is "later", which is a no for now.
     """
-    for line in card_lines(approval, voice):
+    for line in card_lines(approval, voice, voice.err):
         voice.note(line)
     doubt = approval.card.get("kind") == "in_doubt"
-    question = (_ASK_DOUBT if doubt else _ASK).say(voice.lang)
     answers = (_DOUBTS if doubt else _ANSWERS)[voice.lang]
+    _forget_typed(voice.into)
     while True:
-        voice.err.write(question)
-        voice.err.flush()
-        line = _read()
-        if line is None:
-            return ""
-        verdict = answers.get(line.strip().lower())
+        said = await _line((_ASK_DOUBT if doubt else _ASK).say(voice.lang), voice, current)
+        if said is None:
+            return Answer()
+        if not isinstance(said, str):
+            voice.note("")
+            voice.say(_ELSEWHERE, status=said.status.value, by=_plain(said.decided_by or ""))
+            return Answer(elsewhere=True)
+        verdict = answers.get(said.strip().lower())
+        if verdict == "rejected":
+            reason = await _line(_REASON.say(voice.lang), voice, None)
+            return Answer(verdict, reason.strip() if isinstance(reason, str) else "")
         if verdict is not None:
-            return verdict
+            return Answer(verdict)
 
 
-def _read() -> str | None:
-    """One line from the terminal. Ctrl-C must end the question at once, so asyncio's handler steps aside."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+async def _line(
+    question: str, voice: Voice, current: Callable[[], Awaitable[Approval]] | None
+) -> str | Approval | None:
+    """One line from the terminal, the approval once it was answered elsewhere, or ``None`` at the end of input."""
+    voice.err.write(question)
+    voice.err.flush()
+    typed = asyncio.ensure_future(_typed(voice.into))
     try:
-        return input()
-    except EOFError:
-        return None
+        while True:
+            done, _ = await asyncio.wait({typed}, timeout=POLL_SECONDS if current else None)
+            if done:
+                return typed.result()
+            found = await current() if current else None
+            if found is not None and found.status != "pending":
+                return found
     finally:
-        signal.signal(signal.SIGINT, before)
+        typed.cancel()
+
+
+async def _typed(stream: TextIO) -> str | None:
+    """The next line of a terminal, read in the loop, so that Ctrl-C and other work go on meanwhile."""
+    loop = asyncio.get_running_loop()
+    number = stream.fileno()
+    future: asyncio.Future[bytes] = loop.create_future()
+
+    def ready() -> None:
+        if not future.done():
+            try:
+                future.set_result(os.read(number, 4096))
+            except OSError:  # the terminal is gone
+                future.set_result(b"")
+
+    try:
+        loop.add_reader(number, ready)
+    except NotImplementedError:  # Windows' loop watches no terminal
+        return await asyncio.to_thread(stream.readline) or None
+    try:
+        data = await future
+    finally:
+        loop.remove_reader(number)
+    return data.decode(errors="replace") if data else None
+
+
+def _forget_typed(stream: TextIO) -> None:
+    """Drop what was typed ahead: an answer is to what was read."""
+    with suppress(ImportError, OSError, ValueError):
+        import termios
+
+        termios.tcflush(stream.fileno(), termios.TCIFLUSH)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 
+from nextgeneration.cli.errors import SystemRefused
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.errors import InternalError, NGError
 from nextgeneration.kernel.language import Texts
 from nextgeneration.settings.language import user_language
 
-T = TypeVar("T")
 LANG = user_language()
+
+INTERRUPTED = 130
+LOGS = "nextgen"
 
 
 def text(en: str, fr: str) -> str:
@@ -25,19 +26,64 @@ def text(en: str, fr: str) -> str:
     return fr if LANG == "fr" else en
 
 
+FOLDER = text("FOLDER", "DOSSIER")
+
 Json = Annotated[
     bool, typer.Option("--json", help=text("One JSON document on stdout.", "Un document JSON sur stdout."))
 ]
 Jsonl = Annotated[
     bool,
-    typer.Option("--jsonl", help=text("Journal events on stdout, one a line.", "Événements du journal sur stdout.")),
+    typer.Option(
+        "--jsonl",
+        help=text("The journal's events on stdout, one a line.", "Les événements du journal sur stdout, un par ligne."),
+    ),
 ]
 NoInput = Annotated[bool, typer.Option("--no-input", help=text("Never ask.", "Ne jamais demander."))]
-Debug = Annotated[bool, typer.Option("--debug", help=text("Show traces.", "Montrer les traces."))]
+NoRecover = Annotated[
+    bool,
+    typer.Option(
+        "--no-recover",
+        help=text(
+            "Leave missions alone that a dead process left behind.",
+            "Ne pas reprendre les missions laissées par un processus mort.",
+        ),
+    ),
+]
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug", help=text("Show logs, and the trace of an error.", "Montrer les logs, et la trace d'une erreur.")
+    ),
+]
 Workspace = Annotated[
     Path,
     typer.Option(
-        "--workspace", "-w", help=text("Folder the mission works on.", "Dossier sur lequel la mission travaille.")
+        "--workspace",
+        "-w",
+        metavar=FOLDER,
+        help=text("The folder to work on.", "Le dossier sur lequel travailler."),
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar=FOLDER,
+        help=text(
+            "Where the report's files go instead of NG_HOME/reports.",
+            "Où vont les fichiers du rapport au lieu de NG_HOME/reports.",
+        ),
+    ),
+]
+Level = Literal["info", "low", "medium", "high", "critical"]
+FailOn = Annotated[
+    Level | None,
+    typer.Option(
+        "--fail-on",
+        metavar=text("SEVERITY", "GRAVITÉ"),
+        help=text(
+            "Exit with 3 when a finding of this severity or worse remains: info, low, medium, high or critical.",
+            "Sortir avec 3 s'il reste un constat de cette gravité ou pire : info, low, medium, high ou critical.",
+        ),
     ),
 ]
 
@@ -45,16 +91,39 @@ _INTERRUPTED = Texts("Interrupted.", "Interrompu.")
 
 
 def enter(voice: Voice, command: Callable[[], Coroutine[Any, Any, int]]) -> None:
-    """Run a command in the loop, once, and end the process with its exit code.
+    """Run a command in the loop, once, and end it with its exit code.
 
     An error is told without a trace unless ``--debug``. Ctrl-C ends with 130.
     """
-    raise typer.Exit(_guarded(voice, lambda: asyncio.run(command())))
+    raise typer.Exit(_guarded(voice, lambda: _looped(voice, command)))
 
 
 def plainly(voice: Voice, command: Callable[[], int]) -> None:
     """Run a command that needs no loop; otherwise like :func:`enter`."""
     raise typer.Exit(_guarded(voice, command))
+
+
+def _looped(voice: Voice, command: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    import asyncio
+    import signal
+
+    async def body() -> int:
+        task = asyncio.current_task()
+
+        def end() -> None:
+            voice.terminated = True
+            if task is not None:
+                task.cancel()
+
+        # Where the loop takes no handlers (Windows) SIGTERM ends the process: nothing is lost then either.
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+        return await command()
+
+    try:
+        return asyncio.run(body())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _guarded(voice: Voice, command: Callable[[], int]) -> int:
@@ -63,26 +132,45 @@ def _guarded(voice: Voice, command: Callable[[], int]) -> int:
         return command()
     except KeyboardInterrupt:
         voice.say(_INTERRUPTED)
-        return 130
-    except BrokenPipeError:
-        # The reader of our stdout went away (`| head`): nothing left to say.
-        sys.stderr.close()
-        return 0
+        return INTERRUPTED
     except NGError as error:
-        if voice.debug:
-            raise
-        voice.error(error)
-        return error.exit_code
+        return told(voice, error)
+    except OSError as error:
+        path = f" ({error.filename})" if error.filename else ""
+        return told(voice, SystemRefused(detail=f"{error.strerror or error}{path}"))
     except Exception as error:
-        if voice.debug:
-            raise
-        voice.error(InternalError(kind=type(error).__name__, detail=str(error)[:500]))
-        return 1
+        return told(voice, InternalError(kind=type(error).__name__, detail=str(error)[:500]))
+
+
+def told(voice: Voice, error: NGError) -> int:
+    """Say an error, with the trace that led to it when ``--debug`` asks; its exit code."""
+    if voice.debug:
+        import traceback
+
+        voice.note(traceback.format_exc().rstrip())
+    try:
+        voice.error(error)
+    except NGError as refused:
+        voice.note(refused.message(voice.lang))
+    return error.exit_code
 
 
 def _logging(voice: Voice) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if voice.debug else logging.CRITICAL,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    """Logs go to stderr, and only when asked for: a command's own words say what matters."""
+    import logging
+
+    from nextgeneration.settings.environment import Environment
+
+    root, ours = logging.getLogger(), logging.getLogger("nextgeneration")
+    for old in [handler for handler in ours.handlers if handler.name == LOGS]:
+        ours.removeHandler(old)
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
+    level = "DEBUG" if voice.debug else Environment.current().get("NG_LOG_LEVEL").upper()
+    if level not in logging.getLevelNamesMapping():
+        return
+    handler = logging.StreamHandler(voice.err)
+    handler.name = LOGS
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    ours.addHandler(handler)
+    ours.setLevel(level)

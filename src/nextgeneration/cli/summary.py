@@ -1,104 +1,202 @@
-"""A mission's report on a terminal: short, worst first, with what to do next."""
+"""A mission's report on a terminal: a screenful, worst first, with what to do next; and as files."""
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from nextgeneration import __version__
+from nextgeneration.cli.errors import ReportNotWritten
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.reports import ReportStatus
-from nextgeneration.kernel.show import escaped, shortened
-from nextgeneration.supervisor.outcome import ActionStatus, MissionReport
-from nextgeneration.supervisor.render.markdown import ACTION, SEVERITY, STATUS
+from nextgeneration.kernel.show import brief, escaped
+from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MergedFinding, MissionReport
+from nextgeneration.supervisor.render.markdown import markdown
 from nextgeneration.supervisor.render.sarif import sarif
+from nextgeneration.supervisor.render.words import (
+    SEVERITY,
+    STATUS,
+    action_status,
+    gist,
+    headline,
+    not_fixed,
+    open_findings,
+    seconds_between,
+)
 
 SHOWN = 8
+OFFERED = 3
 
-_MISSION = Texts("Mission {id}: {status}", "Mission {id} : {status}")
-_FINDINGS = Texts("Findings ({n})", "Constats ({n})")
+_MISSION = Texts("Mission {id}: {status}{took}", "Mission {id} : {status}{took}")
+_TOOK = Texts(" in {seconds:.1f} s", " en {seconds:.1f} s")
 _MORE = Texts("… and {n} more in the report", "… et {n} de plus dans le rapport")
-_ACTIONS = Texts("Actions", "Actions")
-_MISSING = Texts("Missing", "Manque")
+_AGREE = Texts(
+    "{n} of them were found by two agents or more.", "{n} d'entre eux ont été trouvés par deux agents ou plus."
+)
+_AGREE_ONE = Texts("One of them was found by two agents or more.", "L'un d'eux a été trouvé par deux agents ou plus.")
+_CAN_BE_DONE = Texts("Can be done next", "Peut être fait ensuite")
+_DONE = Texts("Actions", "Actions")
+_GONE = Texts("gone: {titles}", "disparu : {titles}")
+_AND = Texts(" and {n} more", " et {n} de plus")
+_MISSING = Texts("Not covered", "Non couvert")
 _REPORT = Texts("Report: {path} (+ .json, .sarif)", "Rapport : {path} (+ .json, .sarif)")
-_COST = Texts("Cost: {calls} tool calls, {credits} credits", "Coût : {calls} appels d'outils, {credits} crédits")
-_OTHERS = Texts("also {agents}", "aussi {agents}")
-_FIXED = Texts("fixed", "corrigé")
+_COST = Texts(
+    "{agents} agents, {calls} tool calls, {credits} credits",
+    "{agents} agents, {calls} appels d'outils, {credits} crédits",
+)
+_COST_ONE = Texts(
+    "1 agent, {calls} tool calls, {credits} credits", "1 agent, {calls} appels d'outils, {credits} crédits"
+)
 
 
 def write_files(report: MissionReport, folder: Path) -> Path:
-    """Write ``report.md``, ``report.json`` and ``report.sarif`` into ``folder`` (0700); the Markdown's path."""
-    from nextgeneration.supervisor.render.markdown import markdown
+    """Write ``report.md``, ``report.json`` and ``report.sarif``, each in one step and readable by the user alone.
 
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    Returns:
+        The Markdown's path.
+
+    Raises:
+        ReportNotWritten: the system refused.
+    """
     texts = {
         "report.json": json.dumps(report.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n",
         "report.sarif": json.dumps(sarif(report, __version__), ensure_ascii=False, indent=2) + "\n",
         "report.md": markdown(report),
     }
-    for name, text in texts.items():
-        part = folder / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.chmod(0o600)
-        part.replace(folder / name)
+    try:
+        _make_private(folder)
+        for name, text in texts.items():
+            _replace(folder / name, text)
+    except OSError as error:
+        detail = error.strerror or str(error)
+        raise ReportNotWritten(mission=report.mission, folder=str(folder), detail=detail) from None
     return folder / "report.md"
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and those above it that are missing, all for the user alone."""
+    if not folder.parent.exists():
+        _make_private(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _replace(path: Path, text: str) -> None:
+    number, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(part).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(part).unlink()
+        raise
 
 
 def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     """The report in a screenful."""
     lang = voice.lang
     status = STATUS.get(report.status, Texts(report.status, report.status)).say(lang)
-    found = [""]
-    found.append(voice.paint(_MISSION.say(lang, id=report.mission, status=status), "bold"))
-    if not report.tasks:
+    seconds = (
+        seconds_between(report.created_at, report.ended_at) if report.status not in {"waiting", "running"} else None
+    )
+    took = "" if seconds is None else _TOOK.say(lang, seconds=seconds)
+    found = ["", voice.paint(_MISSION.say(lang, id=report.mission, status=status, took=took), "bold")]
+    if report.tasks:
+        found.append(headline(report))
+    else:
         found += [escaped(sentence.text) for sentence in report.answer]
     found += _findings(report, voice)
     found += _actions(report, voice)
     if report.missing:
-        found.append(voice.paint(_MISSING.say(lang), "bold"))
-        found += [f"  - {escaped(shortened(line, 200), newlines=False)}" for line in report.missing[:6]]
-    spent = report.cost.credits // 1_000_000
-    found.append(voice.paint(_COST.say(lang, calls=report.cost.tool_calls, credits=spent), "dim"))
+        found += ["", voice.paint(_MISSING.say(lang), "bold")]
+        found += [f"  – {escaped(brief(line, voice.columns - 4), newlines=False)}" for line in report.missing[:SHOWN]]
+        found += _more(len(report.missing) - SHOWN, voice)
+    found.append("")
+    if report.tasks:
+        cost = _COST_ONE if len(report.tasks) == 1 else _COST
+        spent = report.cost.credits // 1_000_000
+        said = cost.say(lang, agents=len(report.tasks), calls=report.cost.tool_calls, credits=spent)
+        found.append(voice.paint(said, "dim"))
     if path is not None:
         found.append(_REPORT.say(lang, path=path))
     return found
 
 
-def _findings(report: MissionReport, voice: Voice) -> list[str]:
-    entries = [entry for entry in report.findings if entry.finding.holds]
-    if not entries:
-        return []
-    # What is left to do first; within it the worst. Information only when there is nothing worse.
-    serious = [e for e in entries if e.finding.severity is not Severity.INFO] or entries
-    shown = serious[:SHOWN]
-    found = [voice.paint(_FINDINGS.say(voice.lang, n=len(entries)), "bold")]
-    for entry in shown:
-        finding = entry.finding
-        word = SEVERITY[finding.severity].say(voice.lang)
-        where = f"  {voice.paint(escaped(str(finding.location)), 'dim')}" if finding.location else ""
-        others = f"  ({_OTHERS.say(voice.lang, agents=', '.join(entry.agents[1:]))})" if entry.corroborated else ""
-        fixed = f"  ✓ {_FIXED.say(voice.lang)}" if entry.resolved else ""
-        label = voice.paint(f"{word:<9}", finding.severity.value)
-        found.append(f"  {label} {escaped(shortened(finding.title, 100), newlines=False)}{where}{others}{fixed}")
-    if len(entries) > len(shown):
-        found.append("  " + voice.paint(_MORE.say(voice.lang, n=len(entries) - len(shown)), "dim"))
-    return found
-
-
-def _actions(report: MissionReport, voice: Voice) -> list[str]:
-    shown = [o for o in report.actions if o.status is not ActionStatus.OFFERED] or list(report.actions[:3])
+def _findings(report: MissionReport, voice: Voice) -> Iterator[str]:
+    """What is left to do, worst first; information only when there is nothing worse."""
+    open_ = open_findings(report)
+    shown = ([e for e in open_ if e.finding.severity is not Severity.INFO] or open_)[:SHOWN]
     if not shown:
-        return []
-    found = [voice.paint(_ACTIONS.say(voice.lang), "bold")]
-    good = {ActionStatus.VERIFIED, ActionStatus.DONE}
-    for outcome in shown:
-        mark = "✓" if outcome.status in good else "✗" if outcome.status is ActionStatus.FAILED else "·"
-        status = ACTION[outcome.status].say(voice.lang)
-        detail = f" — {escaped(shortened(outcome.detail, 160), newlines=False)}" if outcome.detail else ""
-        found.append(f"  {mark} {escaped(shortened(outcome.action.reason, 140), newlines=False)}: {status}{detail}")
-    return found
+        return
+    yield ""
+    words = {severity: SEVERITY[severity].say(voice.lang) for severity in Severity}
+    column = max(len(word) for word in words.values())
+    for entry in shown:
+        severity = entry.finding.severity
+        place = escaped(str(entry.finding.location), newlines=False) if entry.finding.location else ""
+        room = max(voice.columns - column - len(place) - 6, 30)
+        title = escaped(brief(entry.finding.title, min(room, 110)), newlines=False)
+        said = voice.paint(f"{words[severity]:<{column}}", severity.value)
+        yield f"  {said}  {title}  {voice.paint(place, 'place')}".rstrip()
+    yield from _more(len(open_) - len(shown), voice)
+    agreed = sum(entry.corroborated for entry in open_)
+    if agreed:
+        text = (_AGREE_ONE if agreed == 1 else _AGREE).say(voice.lang, n=agreed)
+        yield "  " + voice.paint(text, "dim")
+
+
+def _more(count: int, voice: Voice) -> list[str]:
+    return ["  " + voice.paint(_MORE.say(voice.lang, n=count), "dim")] if count > 0 else []
+
+
+def _actions(report: MissionReport, voice: Voice) -> Iterator[str]:
+    taken = [outcome for outcome in report.actions if outcome.status is not ActionStatus.OFFERED]
+    offered = [outcome for outcome in report.actions if outcome.status is ActionStatus.OFFERED]
+    if taken:
+        yield ""
+        yield voice.paint(_DONE.say(voice.lang), "bold")
+    for outcome in taken:
+        yield from _taken(outcome, report, voice)
+    if offered:
+        yield ""
+        yield voice.paint(_CAN_BE_DONE.say(voice.lang), "bold")
+    for outcome in offered[:OFFERED]:
+        yield f"  · {escaped(gist(outcome.action.reason, min(voice.columns - 4, 110)), newlines=False)}"
+    yield from _more(len(offered) - OFFERED, voice)
+
+
+def _taken(outcome: ActionOutcome, report: MissionReport, voice: Voice) -> Iterator[str]:
+    mark, style = {
+        ActionStatus.VERIFIED: ("✓", "good"),
+        ActionStatus.DONE: ("✗", "bad") if not_fixed(outcome) else ("✓", "medium"),
+        ActionStatus.PENDING: ("?", "medium"),
+        ActionStatus.REJECTED: ("✗", "medium"),
+    }.get(outcome.status, ("✗", "bad"))
+    status = action_status(outcome, voice.lang)
+    reason = escaped(gist(outcome.action.reason, 90), newlines=False)
+    yield (
+        f"  {voice.paint(mark, style)} {reason}: {status}"
+        if voice.lang == "en"
+        else (f"  {voice.paint(mark, style)} {reason} : {status}")
+    )
+    if outcome.detail:
+        yield f"    {escaped(brief(outcome.detail, min(voice.columns - 4, 200)), newlines=False)}"
+    gone = [entry for entry in report.findings if entry.resolved and _fixes(outcome, entry)]
+    if gone:
+        titles = "; ".join(escaped(entry.finding.title, newlines=False) for entry in gone[:2])
+        rest = _AND.say(voice.lang, n=len(gone) - 2) if len(gone) > 2 else ""
+        yield voice.paint(f"    {_GONE.say(voice.lang, titles=titles)}{rest}", "dim")
+
+
+def _fixes(outcome: ActionOutcome, entry: MergedFinding) -> bool:
+    return bool({entry.id, *(finding.id for finding in entry.others)} & set(outcome.action.fixes))
 
 
 def exit_code(report: MissionReport, fail_on: Severity | None) -> int:
@@ -106,15 +204,21 @@ def exit_code(report: MissionReport, fail_on: Severity | None) -> int:
 
     0 ok, 1 failed, 6 budget exhausted, 4 approval pending or refused, 3 findings at or above ``fail_on``.
     """
-    if report.status in {"failed", "cancelled", "parked"}:
+    broken = any(outcome.status is ActionStatus.FAILED or not_fixed(outcome) for outcome in report.actions)
+    if report.status in {"failed", "cancelled", "parked"} or broken:
         return 1
     if any(task.status is ReportStatus.OVER_BUDGET for task in report.tasks):
         return 6
-    if report.status == "waiting" or any(
-        o.status in {ActionStatus.REJECTED, ActionStatus.PENDING} for o in report.actions
-    ):
+    undecided = {ActionStatus.REJECTED, ActionStatus.PENDING}
+    if report.status == "waiting" or any(outcome.status in undecided for outcome in report.actions):
         return 4
     worst = report.worst()
     if fail_on is not None and worst is not None and worst.rank >= fail_on.rank:
         return 3
     return 0
+
+
+def most_telling(codes: list[int]) -> int:
+    """Of the exit codes of several missions the one that stands for all."""
+    found = Counter(codes)
+    return next((code for code in (130, 1, 5, 7, 6, 4, 3) if code in found), 0)

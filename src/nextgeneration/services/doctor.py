@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import difflib
+import importlib
 import os
+import pkgutil
 import platform
 import shutil
 import sqlite3
-import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,54 +18,91 @@ from typing import Literal
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.settings.environment import Environment
+from nextgeneration.settings.group import SettingsGroup
+from nextgeneration.settings.language import VARIABLES
 from nextgeneration.settings.storage import StorageSettings
 
 State = Literal["ok", "warn", "bad"]
 
 PROVIDER_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY", "OPENROUTER_API_KEY")
 TRACING = ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2")
+LOW_MB, TOO_LOW_MB = 500, 50
+READING_SECONDS = 1.0
+"""How long the records are read for damage: the doctor is asked often and must answer at once."""
 
-_PYTHON = Texts("{version}", "{version}")
-_OLD = Texts("{version}; 3.11 or newer is needed", "{version} ; il faut 3.11 ou plus récent")
-_STORE = Texts("{path}, schema current, {count} missions", "{path}, schéma à jour, {count} missions")
-_STORE_NEW = Texts("{path} will be made at the first mission", "{path} sera créé à la première mission")
-_STORE_HURT = Texts("{count} damaged records: {first}", "{count} enregistrements abîmés : {first}")
-_STORE_MEND = Texts(
-    "`nextgen missions cancel` the missions named; the others are not touched",
-    "`nextgen missions cancel` pour les missions nommées ; les autres sont intactes",
+_TITLES = {
+    "python": Texts("Python", "Python"),
+    "settings": Texts("Settings", "Réglages"),
+    "home": Texts("Home folder", "Dossier NG_HOME"),
+    "records": Texts("Records", "Enregistrements"),
+    "missions": Texts("Missions", "Missions"),
+    "confinement": Texts("Confinement", "Confinement"),
+    "programs": Texts("Programs", "Programmes"),
+    "models": Texts("Models", "Modèles"),
+    "telemetry": Texts("Telemetry", "Télémétrie"),
+    "templates": Texts("Templates", "Modèles d'agents"),
+    "documentation": Texts("Documentation", "Documentation"),
+}
+_SETTINGS = Texts("{count} are set by NG_ variables", "{count} définis par des variables NG_")
+_UNKNOWN = Texts("{names}: no such setting", "{names} : pas de tel réglage")
+_MEANT = Texts("did you mean {names}? docs/reference/settings.md lists them all",
+               "vouliez-vous dire {names} ? docs/reference/settings.md les liste tous")  # fmt: skip
+_LISTED = Texts("docs/reference/settings.md lists them all", "docs/reference/settings.md les liste tous")
+_HOME = Texts("{path}, {free} MB free", "{path}, {free} Mo libres")
+_HOME_NEW = Texts("{path} will be made at the first mission", "{path} sera créé à la première mission")
+_HOME_SHUT = Texts("{path} cannot be written", "{path} n'est pas accessible en écriture")
+_HOME_MEND = Texts("set NG_HOME to a folder of your own", "définissez NG_HOME avec un dossier à vous")
+_ROOM = Texts("free some room on that disk", "libérez de la place sur ce disque")
+_NONE_YET = Texts("none yet", "aucun pour l'instant")
+_RECORDS = Texts("{path}, {count} missions, all intact", "{path}, {count} missions, toutes intactes")
+_READ_PART = Texts("{path}, {count} missions, not all read", "{path}, {count} missions, pas toutes relues")
+_HURT = Texts("{count} damaged records: {first}", "{count} enregistrements abîmés : {first}")
+_HURT_MEND = Texts(
+    "nextgen missions cancel {mission}   (the other missions are not touched)",
+    "nextgen missions cancel {mission}   (les autres missions sont intactes)",
 )
+_IDLE = Texts("none is open", "aucune n'est ouverte")
+_OPEN = Texts("{running} under way, {waiting} approvals wait", "{running} en cours, {waiting} accords en attente")
+_LEFT = Texts("{count} were left behind by a dead process", "{count} laissées par un processus mort")
+_LEFT_MEND = Texts("nextgen missions resume", "nextgen missions resume")
+_DECIDE = Texts("nextgen approvals list", "nextgen approvals list")
 _NO_BWRAP_MEND = Texts(
     "apt-get install bubblewrap (or your system's package); until then every command asks",
     "apt-get install bubblewrap (ou le paquet de votre système) ; d'ici là, chaque commande demande",
 )
-_RG = Texts("ripgrep: fast search", "ripgrep : recherche rapide")
-_NO_RG = Texts(
-    "ripgrep is not installed; the slower built-in search is used", "ripgrep absent ; recherche interne plus lente"
+_PROGRAMS = Texts("{names}", "{names}")
+_FEWER = Texts("{names}; without {missing}", "{names} ; sans {missing}")
+_WITHOUT = {
+    "git": Texts("git (.gitignore is read without it)", "git (.gitignore est lu sans lui)"),
+    "rg": Texts("ripgrep (the slower built-in search is used)", "ripgrep (la recherche interne, plus lente, sert)"),
+}
+_KEYS = Texts(
+    "keys found by name: {names}; this version runs playbooks and uses none",
+    "clés trouvées par nom : {names} ; cette version suit des playbooks et n'en utilise aucune",
 )
-_GIT = Texts("git: {path}", "git : {path}")
-_NO_GIT = Texts("git is not installed; .gitignore is read without it", "git absent ; .gitignore est lu sans lui")
-_KEYS = Texts("provider keys found by name: {names}", "clés de fournisseurs trouvées par nom : {names}")
 _NO_KEYS = Texts(
     "none, and none is needed: agents run their playbooks",
     "aucun, et aucun n'est nécessaire : les agents suivent leurs playbooks",
 )
 _TRACED = Texts("{name} is set: LangSmith would receive traces", "{name} est défini : LangSmith recevrait des traces")
 _UNSET = Texts("unset {name}", "unset {name}")
+_NOT_SENT = Texts("none is sent", "aucune n'est envoyée")
 _TEMPLATES = Texts("{count} usable", "{count} utilisables")
 _BROKEN = Texts("{count} usable; broken: {names}", "{count} utilisables ; cassés : {names}")
 _LINT = Texts("nextgen templates lint", "nextgen templates lint")
-_MCP = Texts("servers set: {names}", "serveurs réglés : {names}")
+_MCP = Texts("MCP servers: {names}", "serveurs MCP : {names}")
 _NO_MCP = Texts(
-    "no MCP server is set; documentation look-up is off (docs/how-to/documentation-lookup.md)",
-    "aucun serveur MCP ; la consultation de documentation est inactive (docs/how-to/documentation-lookup.md)",
+    "no MCP server is set; look-up is off (docs/how-to/documentation-lookup.md)",
+    "aucun serveur MCP ; la consultation est inactive (docs/how-to/documentation-lookup.md)",
 )
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was looked at. ``name`` is the same in every language, ``title`` is for people."""
 
     name: str
+    title: str
     state: State
     said: str
     mend: str = ""
@@ -72,95 +112,173 @@ class Check:
         return asdict(self)
 
 
-def examine(workspace: Path, lang: Lang) -> list[Check]:
+@dataclass(frozen=True)
+class Patient:
+    """What every check is given."""
+
+    lang: Lang
+    environment: Environment
+    workspace: Path
+
+    def found(self, name: str, state: State, said: Texts | str, mend: Texts | str = "") -> Check:
+        """A check's outcome in the user's language; texts with fields come already said."""
+        words = [text.say(self.lang) if isinstance(text, Texts) else text for text in (said, mend)]
+        return Check(name, _TITLES[name].say(self.lang), state, *words)
+
+
+async def examine(workspace: Path, lang: Lang) -> list[Check]:
     """Look at everything; no check keeps another from being made."""
-    environment = Environment.current()
-    checks: list[Callable[[Lang, Environment, Path], Check]] = [
-        _python, _storage, _confinement, _search, _git, _models, _tracing, _templates, _mcp
-    ]  # fmt: skip
+    patient = Patient(lang, Environment.current(), workspace)
+    checks: dict[str, Callable[[Patient], Awaitable[list[Check]]]] = {
+        "python": _python,
+        "settings": _settings,
+        "home": _home,
+        "records": _records,
+        "confinement": _confinement,
+        "programs": _programs,
+        "models": _models,
+        "telemetry": _telemetry,
+        "templates": _templates,
+        "documentation": _documentation,
+    }
     found = []
-    for check in checks:
+    for name, check in checks.items():
         try:
-            found.append(check(lang, environment, workspace))
+            found += await check(patient)
         except NGError as error:
-            found.append(Check(check.__name__.strip("_"), "bad", error.message(lang), error.hint(lang)))
+            found.append(patient.found(name, "bad", error.message(lang), error.hint(lang)))
+        except OSError as error:
+            found.append(patient.found(name, "bad", f"{error.strerror}: {error.filename}", _HOME_MEND))
     return found
 
 
-def _python(lang: Lang, _environment: Environment, _workspace: Path) -> Check:
+async def _python(patient: Patient) -> list[Check]:
     version = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.system()}"
-    good = sys.version_info >= (3, 11)
-    return Check("python", "ok" if good else "bad", (_PYTHON if good else _OLD).say(lang, version=version))
+    return [patient.found("python", "ok", version)]
 
 
-def _storage(lang: Lang, _environment: Environment, _workspace: Path) -> Check:
-    import asyncio
+def groups() -> Iterator[type[SettingsGroup]]:
+    """Every group of settings there is."""
+    import nextgeneration.settings as room
 
-    from nextgeneration.missions.service import Missions
-    from nextgeneration.storage.database import Storage
+    for info in pkgutil.iter_modules(room.__path__):
+        module = importlib.import_module(f"nextgeneration.settings.{info.name}")
+        for kind in vars(module).values():
+            if isinstance(kind, type) and issubclass(kind, SettingsGroup) and kind.__module__ == module.__name__:
+                yield kind
 
-    settings = StorageSettings()
-    home = settings.home.expanduser().absolute()
-    if not settings.database_url and not (home / "nextgen.db").exists():
-        return Check("storage", "ok", _STORE_NEW.say(lang, path=home / "nextgen.db"))
-    storage = Storage.open(settings.url, busy_seconds=settings.database_busy_seconds)
-    try:
-        missions = Missions(storage)
-        damages = asyncio.run(missions.integrity())
-        count = len(asyncio.run(missions.list(limit=None)))
-    finally:
-        storage.close()
+
+async def _settings(patient: Patient) -> list[Check]:
+    """Each group can be read, and no ``NG_`` variable is one that nothing reads."""
+    known = set(VARIABLES)
+    for kind in groups():
+        if kind is SettingsGroup:
+            continue
+        kind()
+        prefix = str(kind.model_config["env_prefix"])
+        known |= {f"{prefix}{name}".upper() for name in kind.model_fields}
+    given = sorted(name for name in patient.environment.variables if name.upper().startswith("NG_"))
+    unknown = [name for name in given if name.upper().partition("__")[0] not in known]
+    if not unknown:
+        return [patient.found("settings", "ok", _SETTINGS.say(patient.lang, count=len(given)))]
+    near = [match for name in unknown for match in difflib.get_close_matches(name.upper(), known, 1)]
+    mend = _MEANT.say(patient.lang, names=", ".join(near)) if near else _LISTED
+    return [patient.found("settings", "warn", _UNKNOWN.say(patient.lang, names=", ".join(unknown)), mend)]
+
+
+async def _home(patient: Patient) -> list[Check]:
+    lang, home = patient.lang, StorageSettings().home.expanduser().absolute()
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return [patient.found("home", "bad", _HOME_SHUT.say(lang, path=there), _HOME_MEND)]
+    free = shutil.disk_usage(there).free // 1_000_000
+    text = _HOME if home.is_dir() else _HOME_NEW
+    state: State = "bad" if free < TOO_LOW_MB else "warn" if free < LOW_MB else "ok"
+    return [patient.found("home", state, text.say(lang, path=home, free=free), "" if state == "ok" else _ROOM)]
+
+
+async def _records(patient: Patient) -> list[Check]:
+    from nextgeneration.services.records import open_records
+
+    lang, settings = patient.lang, StorageSettings()
+    if not settings.database_url and not (settings.home.expanduser() / "nextgen.db").exists():
+        return [patient.found("records", "ok", _NONE_YET)]
+    with open_records() as records:
+        lines = await records.missions.list(limit=None)
+        waiting = len(await records.approvals.pending())
+        left = len(await records.missions.orphans())
+        text, damages = _RECORDS, []
+        try:
+            async with asyncio.timeout(READING_SECONDS):
+                damages = list(await records.missions.integrity())
+        except TimeoutError:
+            text = _READ_PART
     if damages:
-        first = f"{damages[0].table} {damages[0].id}"
-        return Check("storage", "bad", _STORE_HURT.say(lang, count=len(damages), first=first), _STORE_MEND.say(lang))
-    return Check("storage", "ok", _STORE.say(lang, path=storage.path or settings.url, count=count))
+        first = damages[0]
+        said = _HURT.say(lang, count=len(damages), first=f"{first.table} {first.id}")
+        health = patient.found("records", "bad", said, _HURT_MEND.say(lang, mission=first.mission))
+    else:
+        said = text.say(lang, path=settings.url.removeprefix("sqlite:///"), count=len(lines))
+        health = patient.found("records", "ok", said)
+    running = sum(not line.status.ended for line in lines)
+    if left:
+        return [health, patient.found("missions", "warn", _LEFT.say(lang, count=left), _LEFT_MEND)]
+    said = _OPEN.say(lang, running=running, waiting=waiting) if running else _IDLE.say(lang)
+    return [health, patient.found("missions", "ok", said, _DECIDE if waiting else "")]
 
 
-def _confinement(lang: Lang, environment: Environment, _workspace: Path) -> Check:
+async def _confinement(patient: Patient) -> list[Check]:
     from nextgeneration.tools.shell.containment import BUBBLEWRAP, Containment
 
-    confinement = Containment(environment).current()
+    confinement = await asyncio.to_thread(Containment(patient.environment).current)
+    said = confinement.describe(patient.lang)
     if confinement.kind == BUBBLEWRAP:
-        return Check("confinement", "ok", confinement.describe(lang))
-    return Check("confinement", "warn", confinement.describe(lang), _NO_BWRAP_MEND.say(lang))
+        return [patient.found("confinement", "ok", said)]
+    return [patient.found("confinement", "warn", said, _NO_BWRAP_MEND)]
 
 
-def _search(lang: Lang, environment: Environment, _workspace: Path) -> Check:
-    found = shutil.which("rg", path=os.pathsep.join(environment.path))
-    return Check("search", "ok", (_RG if found else _NO_RG).say(lang))
+async def _programs(patient: Patient) -> list[Check]:
+    path = os.pathsep.join(patient.environment.path)
+    here = [name for name in ("git", "rg", "docker") if shutil.which(name, path=path)]
+    missing = [text.say(patient.lang) for name, text in _WITHOUT.items() if name not in here]
+    text = _FEWER if missing else _PROGRAMS
+    return [
+        patient.found(
+            "programs", "ok", text.say(patient.lang, names=", ".join(here) or "–", missing=", ".join(missing))
+        )
+    ]
 
 
-def _git(lang: Lang, environment: Environment, _workspace: Path) -> Check:
-    found = shutil.which("git", path=os.pathsep.join(environment.path))
-    return Check("git", "ok" if found else "warn", _GIT.say(lang, path=found) if found else _NO_GIT.say(lang))
+async def _models(patient: Patient) -> list[Check]:
+    names = [name for name in PROVIDER_KEYS if patient.environment.get(name)]
+    said = _KEYS.say(patient.lang, names=", ".join(names)) if names else _NO_KEYS
+    return [patient.found("models", "ok", said)]
 
 
-def _models(lang: Lang, environment: Environment, _workspace: Path) -> Check:
-    names = [name for name in PROVIDER_KEYS if environment.get(name)]
-    return Check("models", "ok", _KEYS.say(lang, names=", ".join(names)) if names else _NO_KEYS.say(lang))
-
-
-def _tracing(lang: Lang, environment: Environment, _workspace: Path) -> Check:
-    on = [name for name in TRACING if environment.get(name).lower() in {"1", "true", "yes"}]
+async def _telemetry(patient: Patient) -> list[Check]:
+    on = [name for name in TRACING if patient.environment.get(name).lower() in {"1", "true", "yes"}]
     if on:
-        return Check("telemetry", "warn", _TRACED.say(lang, name=on[0]), _UNSET.say(lang, name=on[0]))
-    return Check("telemetry", "ok", Texts("none is sent", "aucune n'est envoyée").say(lang))
+        unset = _UNSET.say(patient.lang, name=" ".join(on))
+        return [patient.found("telemetry", "warn", _TRACED.say(patient.lang, name=on[0]), unset)]
+    return [patient.found("telemetry", "ok", _NOT_SENT)]
 
 
-def _templates(lang: Lang, _environment: Environment, workspace: Path) -> Check:
+async def _templates(patient: Patient) -> list[Check]:
     from nextgeneration.services.parts import library
 
-    with library(workspace) as templates:
+    with library(patient.workspace) as templates:
         summaries = templates.summaries()
     broken = [summary.name for summary in summaries if summary.broken]
     count = len(summaries) - len(broken)
     if broken:
-        return Check("templates", "bad", _BROKEN.say(lang, count=count, names=", ".join(broken)), _LINT.say(lang))
-    return Check("templates", "ok", _TEMPLATES.say(lang, count=count))
+        said = _BROKEN.say(patient.lang, count=count, names=", ".join(broken))
+        return [patient.found("templates", "bad", said, _LINT)]
+    return [patient.found("templates", "ok", _TEMPLATES.say(patient.lang, count=count))]
 
 
-def _mcp(lang: Lang, _environment: Environment, _workspace: Path) -> Check:
+async def _documentation(patient: Patient) -> list[Check]:
     from nextgeneration.settings.tools import ToolSettings
 
     names = sorted(ToolSettings().mcp_servers)
-    return Check("documentation", "ok", _MCP.say(lang, names=", ".join(names)) if names else _NO_MCP.say(lang))
+    said = _MCP.say(patient.lang, names=", ".join(names)) if names else _NO_MCP
+    return [patient.found("documentation", "ok", said)]

@@ -11,16 +11,19 @@ from nextgeneration.agents.shared import library_for
 from nextgeneration.kernel.language import Lang
 from nextgeneration.services.errors import WorkspaceMissing
 from nextgeneration.settings.agents import AgentFactoryConfig
-from nextgeneration.settings.tools import ToolSettings
-from nextgeneration.tools.registry import ToolBox, build
 
 if TYPE_CHECKING:
+    from nextgeneration.agents.manager import TemplateManager
     from nextgeneration.templates.library import TemplateLibrary
+    from nextgeneration.tools.registry import ToolBox
     from nextgeneration.tools.shell.risk import LineRisk
 
 
 def toolbox() -> ToolBox:
     """Every tool, made from the settings of this process."""
+    from nextgeneration.settings.tools import ToolSettings
+    from nextgeneration.tools.registry import build
+
     return build(ToolSettings())
 
 
@@ -42,9 +45,30 @@ def library(workspace: Path) -> Iterator[TemplateLibrary]:
     Raises:
         WorkspaceMissing: it is not a folder.
     """
+    yield library_for(_config(workspace))
+
+
+@contextmanager
+def own_templates(workspace: Path) -> Iterator[TemplateManager]:
+    """A template manager for one workspace, beside the process's own.
+
+    Raises:
+        WorkspaceMissing: it is not a folder.
+    """
+    from nextgeneration.agents.manager import TemplateManager
+
+    config = _config(workspace)
+    manager = TemplateManager(config, library_for(config))
+    try:
+        yield manager
+    finally:
+        manager.close()
+
+
+def _config(workspace: Path) -> AgentFactoryConfig:
     workspace = workspace.resolve()
     if not workspace.is_dir():
         raise WorkspaceMissing(path=str(workspace))
     config = AgentFactoryConfig()
-    folder = config.templates_dir if config.templates_dir.is_absolute() else workspace / config.templates_dir
-    yield library_for(config.model_copy(update={"templates_dir": folder}))
+    config.templates_dir = workspace / config.templates_dir
+    return config

@@ -1,16 +1,24 @@
-"""``nextgen init``: what a project gets."""
+"""What a project gets: ``nextgen init`` and ``nextgen templates new``."""
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from nextgeneration.kernel.language import Lang
+from nextgeneration.services.errors import WorkspaceMissing
+from nextgeneration.services.errors_project import ProjectLinked
 from nextgeneration.services.parts import library
 from nextgeneration.templates.scaffold import SCHEMA_PATH, scaffold, write_scaffold
 from nextgeneration.templates.schema import json_schema
 
-SCHEMA = Path(".nextgen/schemas/agent-template-1.json")
+FOLDER = Path(".nextgen")
+TEMPLATES = FOLDER / "templates"
+SCHEMA = FOLDER / "schemas" / "agent-template-1.json"
+README = FOLDER / "README.md"
 
 _README = {
     "en": """# Templates of this project
@@ -33,25 +41,45 @@ def prepare(folder: Path, lang: Lang) -> tuple[list[Path], list[Path]]:
 
     Returns:
         The paths written, and those that were there already.
+
+    Raises:
+        WorkspaceMissing: the folder is a file.
+        ProjectLinked: a part of ``.nextgen`` is a link: what is written there would go elsewhere.
     """
-    written, there = [], []
-    templates = folder / ".nextgen" / "templates"
+    if folder.exists() and not folder.is_dir():
+        raise WorkspaceMissing(path=str(folder))
+    for part in (FOLDER, TEMPLATES, SCHEMA.parent, SCHEMA, README):
+        if (folder / part).is_symlink():
+            raise ProjectLinked(path=str(folder / part))
+    written: list[Path] = []
+    there: list[Path] = []
+    templates, schema, readme = folder / TEMPLATES, folder / SCHEMA, folder / README
     (there if templates.is_dir() else written).append(templates)
     templates.mkdir(parents=True, exist_ok=True)
-    schema = folder / SCHEMA
     schema.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(json_schema(lang), ensure_ascii=False, indent=2) + "\n"
     same = schema.is_file() and schema.read_text(encoding="utf-8", errors="replace") == text
     if not same:
-        schema.write_text(text, encoding="utf-8")
+        _replace(schema, text)
     (there if same else written).append(schema)
-    readme = folder / ".nextgen" / "README.md"
-    if readme.exists():
-        there.append(readme)
-    else:
-        readme.write_text(_README[lang], encoding="utf-8")
-        written.append(readme)
+    (there if readme.exists() else written).append(readme)
+    if not readme.exists():
+        _replace(readme, _README[lang])
     return written, there
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a text in its place in one step."""
+    number, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(part).chmod(0o644)
+        Path(part).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(part).unlink()
+        raise
 
 
 def new_template(workspace: Path, name: str, parent: str, lang: Lang) -> Path:
@@ -60,12 +88,13 @@ def new_template(workspace: Path, name: str, parent: str, lang: Lang) -> Path:
     Raises:
         TemplateUnknown, TemplateInvalid: the parent cannot be used.
         NameTaken: there is such a template already; nothing is written.
+        ProjectLinked: ``.nextgen`` leads elsewhere.
     """
     with library(workspace) as templates:
         base = templates.get(parent) if parent else None
-    prepare(workspace, lang)
     # Editors resolve `$schema` from the file's own folder.
     text = scaffold(name, parent=base.name if base else None, lang=lang).replace(
         SCHEMA_PATH, f"../schemas/{SCHEMA.name}"
     )
-    return write_scaffold(workspace / ".nextgen" / "templates", name, text)
+    prepare(workspace, lang)
+    return write_scaffold(workspace / TEMPLATES, name, text)

@@ -1,156 +1,268 @@
-"""``nextgen approvals …``: list, show, approve, reject."""
+"""``nextgen approvals …``: list, show, approve, reject, settle."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nextgeneration.cli.options import Debug, Json, NoInput, enter, text
+from nextgeneration.cli.completion import approvals as approval_names
+from nextgeneration.cli.options import Debug, FailOn, Json, Jsonl, NoInput, NoRecover, Out, enter, text
+from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
-from nextgeneration.kernel.show import escaped, shortened
 
 if TYPE_CHECKING:
+    from nextgeneration.cli.session import Session
     from nextgeneration.missions.schema import Approval
+    from nextgeneration.services.records import Records
 
-app = typer.Typer(help=text("Approvals: list, show, approve, reject.", "Accords : lister, montrer, accepter, refuser."))
+app = typer.Typer(
+    cls=Group,
+    help=text("Approvals: list, show, approve, reject.", "Accords : lister, montrer, accepter, refuser."),
+    no_args_is_help=True,
+)
 
 ApprovalId = Annotated[
     str,
     typer.Argument(
-        metavar="APPROVAL", help=text("Id, or an unambiguous part of it.", "Identifiant, ou une partie sans ambiguïté.")
+        metavar=text("APPROVAL", "ACCORD"),
+        help=text(
+            "Id, or an unambiguous beginning or end of it.", "Identifiant, ou son début ou sa fin sans ambiguïté."
+        ),
+        autocompletion=approval_names,
     ),
 ]
-Reason = Annotated[str, typer.Option(help=text("Why, kept in the journal.", "Pourquoi, gardé dans le journal."))]
+Reason = Annotated[
+    str, typer.Option("--reason", "-m", help=text("Why, kept in the journal.", "Pourquoi, gardé dans le journal."))
+]
+Digest = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHA256",
+        help=text("Only if the card has this digest.", "Seulement si la carte a cette empreinte."),
+    ),
+]
+Run = Annotated[
+    bool,
+    typer.Option("--run/--no-run", help=text("Go on with the mission at once.", "Continuer la mission aussitôt.")),
+]
 _NONE = Texts("Nothing waits for a decision.", "Rien n'attend de décision.")
 _DECIDED = Texts("{id}: {verdict}.", "{id} : {verdict}.")
+_DIGEST = Texts("digest: {digest}", "empreinte : {digest}")
+_STATUS = Texts("status: {status}{by}", "état : {status}{by}")
+_BY = Texts(", by {by} at {at}{reason}", ", par {by} le {at}{reason}")
+_HEADS = (
+    Texts("APPROVAL", "ACCORD"),
+    Texts("RISK", "RISQUE"),
+    Texts("AGENT", "AGENT"),
+    Texts("MISSION", "MISSION"),
+    Texts("WHAT", "QUOI"),
+)
+_RISKS = {"safe": "good", "write": "medium", "network": "medium"}
 
 
-@app.command("list")
-def list_(json: Json = False, debug: Debug = False) -> None:
+@app.command("list", cls=Command, help=text("List what waits for a decision.", "Lister ce qui attend une décision."))
+def list_(json: Json = False, no_recover: NoRecover = False, debug: Debug = False) -> None:
     """List what waits for a decision."""
     voice = Voice(json=json, debug=debug)
 
-    async def command() -> int:
-        from nextgeneration.services.assembly import open_services
-
-        async with open_services(Path()) as services:
-            pending = await services.approvals.pending()
+    async def command(records: Records) -> int:
+        pending = await records.approvals.pending()
         if json:
-            voice.document([_facts(approval) for approval in pending])
+            voice.document([_facts(await records.approvals.get(approval.id)) for approval in pending])
         elif not pending:
             voice.say(_NONE)
-        for approval in pending if not json else ():
-            title = escaped(shortened(approval.title, 70), newlines=False)
-            voice.data(
-                f"{approval.id}  {approval.label:<12} {escaped(approval.agent):<20} {approval.mission_id}  {title}"
-            )
+        else:
+            voice.table(_HEADS, [_row(approval) for approval in pending])
         return 0
 
-    enter(voice, command)
+    _recorded(voice, command, no_recover)
 
 
-@app.command()
-def show(approval_id: ApprovalId, json: Json = False, debug: Debug = False) -> None:
+def _row(approval: Approval) -> list[tuple[str, str]]:
+    return [
+        (approval.id, "bold"),
+        (approval.label, _RISKS.get(approval.label, "bad")),
+        (approval.agent, "dim"),
+        (approval.mission_id, "dim"),
+        (approval.title, "place"),
+    ]
+
+
+@app.command(
+    cls=Command,
+    help=text("Show exactly what an approval would allow.", "Montrer exactement ce qu'un accord permettrait."),
+)
+def show(approval_id: ApprovalId, json: Json = False, no_recover: NoRecover = False, debug: Debug = False) -> None:
     """Show exactly what an approval would allow."""
     voice = Voice(json=json, debug=debug)
 
-    async def command() -> int:
+    async def command(records: Records) -> int:
         from nextgeneration.cli.cards import card_lines
-        from nextgeneration.services.assembly import open_services
+        from nextgeneration.kernel.show import escaped
 
-        async with open_services(Path()) as services:
-            approval = await services.approvals.get(approval_id)
+        approval = await records.approvals.get(approval_id)
         if json:
             voice.document(_facts(approval))
-        else:
-            voice.data(
-                "\n".join([*card_lines(approval, voice), f"digest {approval.digest}", f"status {approval.status}"])
-            )
+            return 0
+        voice.data("\n".join(card_lines(approval, voice, voice.out)))
+        voice.data(_DIGEST.say(voice.lang, digest=approval.digest))
+        by = ""
+        if approval.decided_by:
+            reason = f" ({escaped(approval.reason, newlines=False)})" if approval.reason else ""
+            by = _BY.say(voice.lang, by=approval.decided_by, at=(approval.decided_at or "")[:19], reason=reason)
+        voice.data(_STATUS.say(voice.lang, status=approval.status.value, by=by))
         return 0
 
-    enter(voice, command)
+    _recorded(voice, command, no_recover)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    help=text("Approve, once, exactly what the card shows.", "Accepter, une fois, exactement ce que montre la carte."),
+)
 def approve(
     approval_id: ApprovalId,
-    digest: Annotated[
-        str | None,
-        typer.Option(help=text("Only if the card has this digest.", "Seulement si la carte a cette empreinte.")),
-    ] = None,
+    digest: Digest = None,
     reason: Reason = "",
-    run: Annotated[
-        bool,
-        typer.Option("--run/--no-run", help=text("Go on with the mission at once.", "Continuer la mission aussitôt.")),
-    ] = True,
+    run: Run = True,
+    fail_on: FailOn = None,
+    out: Out = None,
     json: Json = False,
+    jsonl: Jsonl = False,
     no_input: NoInput = False,
+    no_recover: NoRecover = False,
     debug: Debug = False,
 ) -> None:
     """Approve, once, exactly what the card shows."""
-    _decide(approval_id, "approved", digest, reason, run, Voice(json=json, no_input=no_input, debug=debug))
+    voice = Voice(json=json, jsonl=jsonl, no_input=no_input, debug=debug)
+    _decide(voice, approval_id, "approved", digest, reason, (run, not no_recover, out, fail_on))
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    help=text(
+        "Refuse what the card shows; the mission goes on without it.",
+        "Refuser ce que montre la carte ; la mission continue sans.",
+    ),
+)
 def reject(
     approval_id: ApprovalId,
+    digest: Digest = None,
     reason: Reason = "",
-    run: Annotated[
-        bool,
-        typer.Option("--run/--no-run", help=text("Go on with the mission at once.", "Continuer la mission aussitôt.")),
-    ] = True,
+    run: Run = True,
+    fail_on: FailOn = None,
+    out: Out = None,
     json: Json = False,
+    jsonl: Jsonl = False,
     no_input: NoInput = False,
+    no_recover: NoRecover = False,
     debug: Debug = False,
 ) -> None:
     """Refuse what the card shows; the mission goes on without it."""
-    _decide(approval_id, "rejected", None, reason, run, Voice(json=json, no_input=no_input, debug=debug))
+    voice = Voice(json=json, jsonl=jsonl, no_input=no_input, debug=debug)
+    _decide(voice, approval_id, "rejected", digest, reason, (run, not no_recover, out, fail_on))
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    help=text(
+        "Say what became of a call whose outcome was lost in a crash: retry, done or fail.",
+        "Dire ce qu'est devenu un appel dont le résultat s'est perdu : retry (relancer), done (fait), fail (échec).",
+    ),
+)
 def settle(
     approval_id: ApprovalId,
     happened: Annotated[
-        str, typer.Argument(help=text("retry, done or fail", "retry (relancer), done (déjà fait) ou fail (échec)"))
+        Literal["retry", "done", "fail"],
+        typer.Argument(
+            metavar=text("ANSWER", "RÉPONSE"),
+            help=text("retry, done or fail", "retry (relancer), done (déjà fait) ou fail (échec)"),
+        ),
     ],
     reason: Reason = "",
+    run: Run = True,
+    fail_on: FailOn = None,
+    out: Out = None,
     json: Json = False,
+    jsonl: Jsonl = False,
+    no_input: NoInput = False,
+    no_recover: NoRecover = False,
     debug: Debug = False,
 ) -> None:
     """Say what became of a call whose outcome was lost in a crash."""
-    _decide(approval_id, happened, None, reason, True, Voice(json=json, debug=debug))
+    voice = Voice(json=json, jsonl=jsonl, no_input=no_input, debug=debug)
+    _decide(voice, approval_id, happened, None, reason, (run, not no_recover, out, fail_on))
 
 
-def _decide(approval_id: str, verdict: str, digest: str | None, reason: str, run: bool, voice: Voice) -> None:
+def _decide(
+    voice: Voice,
+    approval_id: str,
+    verdict: str,
+    digest: str | None,
+    reason: str,
+    then: tuple[bool, bool, Path | None, str | None],
+) -> None:
+    """Answer a question; then, unless ``--no-run``, go on with its mission, or watch whoever does."""
+    run, recover, out, fail_on = then
+
+    async def answered(records: Records) -> Approval:
+        from nextgeneration.cli.session import person
+
+        asked = await records.approvals.get(approval_id)
+        decided = await records.approvals.decide(
+            asked.id, verdict, by=person(), reason=reason, digest=digest or asked.digest
+        )
+        voice.say(_DECIDED, id=decided.id, verdict=decided.status.value)
+        return decided
+
+    async def only(records: Records) -> int:
+        decided = await answered(records)
+        if voice.machine:
+            voice.document(_facts(decided))
+        return 0
+
     async def command() -> int:
-        from nextgeneration.cli.session import Session, person
-        from nextgeneration.services.assembly import open_services
+        from nextgeneration.cli.session import home_of, with_session
+        from nextgeneration.services.records import open_records
 
-        async with open_services(Path()) as services:
-            approval = await services.approvals.get(approval_id)
-            decided = await services.approvals.decide(
-                approval.id, verdict, by=person(), reason=reason, digest=digest or approval.digest
-            )
-            if voice.json and not run:
-                voice.document(_facts(decided))
-            elif not voice.json:
-                voice.say(_DECIDED, id=approval.id, verdict=decided.status)
-            if not run:
-                return 0
-            return await Session(services, voice).follow(approval.mission_id)
+        with open_records() as records:
+            decided = await answered(records)
+        mission, workspace = await home_of(decided.mission_id)
 
-    enter(voice, command)
+        async def follow(session: Session) -> int:
+            return await session.follow(mission)
+
+        return await with_session(voice, workspace, follow, recover=recover, out=out, fail_on=fail_on)
+
+    if run:
+        enter(voice, command)
+    else:
+        _recorded(voice, only, not recover)
+
+
+def _recorded(voice: Voice, command: Any, no_recover: bool) -> None:
+    from nextgeneration.cli.recorded import on_records
+
+    enter(voice, lambda: on_records(voice, command, recover=not no_recover))
 
 
 def _facts(approval: Approval) -> dict[str, Any]:
     return {
         "id": approval.id,
         "mission": approval.mission_id,
-        "status": approval.status,
+        "agent": approval.agent,
+        "kind": approval.kind,
+        "label": approval.label,
+        "title": approval.title,
+        "status": approval.status.value,
         "digest": approval.digest,
+        "created_at": approval.created_at,
         "expires_at": approval.expires_at,
+        "decided_at": approval.decided_at,
+        "decided_by": approval.decided_by,
+        "reason": approval.reason,
         "card": approval.card,
     }

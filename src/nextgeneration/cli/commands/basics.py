@@ -9,11 +9,29 @@ from typing import Annotated, Any
 import typer
 
 from nextgeneration import __version__
-from nextgeneration.cli.options import Debug, Json, Workspace, plainly, text
+from nextgeneration.cli.options import FOLDER, Debug, Json, Workspace, enter, plainly, text
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.show import escaped
+
+VERSION_HELP = text("Print the version.", "Afficher la version.")
+DOCTOR_HELP = text(
+    "Check this installation and say what is missing and how to get it.",
+    "Examiner cette installation, dire ce qui manque et comment l'obtenir.",
+)
+INIT_HELP = text(
+    "Prepare a project: `.nextgen/` with a folder for templates and the schema for completion.",
+    "Préparer un projet : `.nextgen/` avec un dossier de modèles et le schéma pour la complétion.",
+)
+EXPLAIN_HELP = text(
+    "Explain an error code: what it means and how to mend it; without a code: list them all.",
+    "Expliquer un code d'erreur : son sens et son remède ; sans code : les lister tous.",
+)
 
 _FIX = Texts("to mend it: {how}", "pour corriger : {how}")
+_WELL = Texts("Everything needed is here.", "Tout le nécessaire est là.")
+_UNWELL = Texts("Something needs mending (✗).", "Quelque chose est à réparer (✗).")
+_CODES = (Texts("CODE", "CODE"), Texts("SAYS", "DIT"))
 _WRITTEN = Texts("Written: {path}", "Écrit : {path}")
 _THERE = Texts("Already there: {path}", "Déjà présent : {path}")
 _INIT_NEXT = Texts(
@@ -22,11 +40,17 @@ _INIT_NEXT = Texts(
 )
 
 
-def version(json: Json = False) -> None:
+def version(json: Json = False, debug: Debug = False) -> None:
     """Print the version."""
-    voice = Voice(json=json)
+    voice = Voice(json=json, debug=debug)
     facts = {"nextgeneration": __version__, "python": platform.python_version(), "platform": platform.platform()}
     plainly(voice, lambda: _said(voice, facts, f"nextgeneration {__version__} (Python {facts['python']})"))
+
+
+def version_asked(asked: bool) -> None:
+    """``nextgen --version``: what people type first."""
+    if asked:
+        version(json=False)
 
 
 def _said(voice: Voice, facts: Any, line: str) -> int:
@@ -39,8 +63,13 @@ def _said(voice: Voice, facts: Any, line: str) -> int:
 
 def explain(
     code: Annotated[
-        str, typer.Argument(help=text("An error code such as NG-TOOL-004.", "Un code d'erreur comme NG-TOOL-004."))
-    ],
+        str | None,
+        typer.Argument(
+            metavar="CODE",
+            help=text("An error code such as NG-TOOL-004.", "Un code d'erreur comme NG-TOOL-004."),
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -48,14 +77,19 @@ def explain(
     voice = Voice(json=json, debug=debug)
 
     def command() -> int:
-        from nextgeneration.services.catalogue import explained
+        from nextgeneration.services.catalogue import all_errors, explained
 
+        if code is None:
+            known = [explained(name, voice.lang) for name in all_errors()]
+            if json:
+                voice.document(known)
+            else:
+                voice.table(_CODES, [[(facts["code"], "bold"), (facts["what"], "place")] for facts in known])
+            return 0
         facts = explained(code, voice.lang)
-        return _said(
-            voice,
-            facts,
-            f"{facts['code']}  {facts['title']}\n{facts['what']}\n{_FIX.say(voice.lang, how=facts['mend'])}",
-        )
+        title = f"  {facts['title']}" if voice.lang == "en" else ""
+        lines = [f"{facts['code']}{title}", facts["what"], _FIX.say(voice.lang, how=facts["mend"])]
+        return _said(voice, facts, "\n".join(lines))
 
     plainly(voice, command)
 
@@ -64,25 +98,30 @@ def doctor(workspace: Workspace = Path(), json: Json = False, debug: Debug = Fal
     """Check this installation and say what is missing and how to get it."""
     voice = Voice(json=json, debug=debug)
 
-    def command() -> int:
+    async def command() -> int:
         from nextgeneration.services.doctor import examine
 
-        checks = examine(workspace.resolve(), voice.lang)
+        checks = await examine(workspace.absolute(), voice.lang)
+        good = all(check.state != "bad" for check in checks)
         if json:
-            voice.document([check.as_dict() for check in checks])
-        else:
-            for check in checks:
-                mark, style = {"ok": ("✓", "good"), "warn": ("!", "medium"), "bad": ("✗", "bad")}[check.state]
-                voice.data(f"{voice.paint(mark, style)} {check.name:<14} {check.said}")
-                if check.mend:
-                    voice.data(f"  {'':<14} {_FIX.say(voice.lang, how=check.mend)}")
-        return 1 if any(check.state == "bad" for check in checks) else 0
+            voice.document({"ok": good, "checks": [check.as_dict() for check in checks]})
+            return 0 if good else 1
+        width = max(len(check.title) for check in checks)
+        for check in checks:
+            mark, style = {"ok": ("✓", "good"), "warn": ("!", "medium"), "bad": ("✗", "bad")}[check.state]
+            voice.data(f"{voice.paint(mark, style)} {check.title:<{width}}  {escaped(check.said, newlines=False)}")
+            if check.mend:
+                voice.data(f"  {'':<{width}}  {_FIX.say(voice.lang, how=escaped(check.mend, newlines=False))}")
+        voice.say(_WELL if good else _UNWELL)
+        return 0 if good else 1
 
-    plainly(voice, command)
+    enter(voice, command)
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help=text("The project's folder.", "Le dossier du projet."))] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(metavar=FOLDER, help=text("The project's folder.", "Le dossier du projet."))
+    ] = Path(),
     json: Json = False,
     debug: Debug = False,
 ) -> None:

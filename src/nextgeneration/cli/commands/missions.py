@@ -2,196 +2,297 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextgeneration.cli.options import Debug, Json, Jsonl, NoInput, enter, text
+from nextgeneration.cli.completion import missions as mission_names
+from nextgeneration.cli.options import Debug, FailOn, Json, Jsonl, NoInput, NoRecover, Out, enter, text
+from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
-from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
-from nextgeneration.kernel.show import escaped, shortened
+from nextgeneration.kernel.show import brief, escaped
 
 if TYPE_CHECKING:
+    from nextgeneration.cli.session import Session
+    from nextgeneration.events.schema import Event
     from nextgeneration.missions.schema import Mission, MissionLine
+    from nextgeneration.services.records import Records
 
 app = typer.Typer(
-    help=text("Missions: list, show, watch, resume, cancel.", "Missions : lister, montrer, suivre, reprendre, annuler.")
+    cls=Group,
+    help=text(
+        "Missions: list, show, watch, resume, cancel.", "Missions : lister, montrer, suivre, reprendre, annuler."
+    ),
+    no_args_is_help=True,
 )
 
 MissionId = Annotated[
     str,
     typer.Argument(
-        metavar="MISSION", help=text("Id, or an unambiguous part of it.", "Identifiant, ou une partie sans ambiguïté.")
+        metavar="MISSION",
+        help=text(
+            "Id, or an unambiguous beginning or end of it.", "Identifiant, ou son début ou sa fin sans ambiguïté."
+        ),
+        autocompletion=mission_names,
     ),
 ]
-_NONE = Texts("No missions yet.", "Pas encore de mission.")
+STYLES = {"done": "good", "failed": "bad", "waiting": "medium", "partial": "medium", "parked": "medium"}
+
+_NONE = Texts(
+    'No missions yet: nextgen run "check this project"', 'Pas encore de mission : nextgen run "vérifie ce projet"'
+)
 _CANCELLED = Texts("Mission {id} is cancelled.", "La mission {id} est annulée.")
+_CANCELLING = Texts(
+    "Mission {id} is being cancelled: its process ends what runs.",
+    "La mission {id} est en cours d'annulation : son processus arrête ce qui tourne.",
+)
+_HELD = Texts("worked on by {holder}", "traitée par {holder}")
+_REASON = Texts("why: {reason}", "pourquoi : {reason}")
+_GO_ON = Texts("go on with: nextgen missions resume {id}", "pour continuer : nextgen missions resume {id}")
+_ABANDONED = Texts(
+    "The process that worked on {id} is gone. Go on with: nextgen missions resume {id}",
+    "Le processus qui travaillait sur {id} n'existe plus. Pour continuer : nextgen missions resume {id}",
+)
+_NOTHING = Texts("Nothing was interrupted.", "Rien n'a été interrompu.")
+_HEADS = (
+    Texts("MISSION", "MISSION"),
+    Texts("STATUS", "ÉTAT"),
+    Texts("SINCE (UTC)", "DEPUIS (UTC)"),
+    Texts("GOAL", "BUT"),
+)
+_PAUSED = Texts("stopped at the terminal (Ctrl-C)", "arrêtée au terminal (Ctrl-C)")
 
 
-@app.command("list")
+@app.command(
+    "list", cls=Command, help=text("List the missions, newest first.", "Lister les missions, récentes d'abord.")
+)
 def list_(
     limit: Annotated[int, typer.Option(min=1, max=1000, help=text("How many.", "Combien."))] = 20,
     json: Json = False,
+    no_recover: NoRecover = False,
     debug: Debug = False,
 ) -> None:
     """List the missions, newest first."""
     voice = Voice(json=json, debug=debug)
 
-    async def command() -> int:
-        from nextgeneration.cli.session import Session
-        from nextgeneration.services.assembly import open_services
-
-        async with open_services(Path()) as services:
-            missions = await services.missions.list(limit=limit)
-            if json:
-                voice.document([_facts(mission) for mission in missions])
-            elif not missions:
-                voice.say(_NONE)
-            for mission in missions if not json else ():
-                goal = escaped(shortened(mission.goal, 60), newlines=False)
-                voice.data(f"{mission.id}  {mission.status:<10} {mission.created_at[:19]}  {goal}")
-            await Session(services, voice).recover()
+    async def command(records: Records) -> int:
+        missions = await records.missions.list(limit=limit)
+        if json:
+            voice.document([_facts(mission) for mission in missions])
+        elif not missions:
+            voice.say(_NONE)
+        else:
+            voice.table(_HEADS, [_row(mission) for mission in missions])
         return 0
 
-    enter(voice, command)
+    _recorded(voice, command, no_recover)
 
 
-@app.command()
+def _row(mission: MissionLine) -> list[tuple[str, str]]:
+    status = mission.status.value
+    since = mission.created_at[:16].replace("T", " ")
+    return [(mission.id, "bold"), (status, STYLES.get(status, "dim")), (since, "dim"), (mission.goal, "place")]
+
+
+@app.command(
+    cls=Command,
+    help=text("Show a mission: its report, or where it stands.", "Montrer une mission : son rapport, ou son état."),
+)
 def show(
     mission_id: MissionId,
     journal: Annotated[bool, typer.Option("--journal", help=text("The journal too.", "Le journal aussi."))] = False,
+    out: Out = None,
     json: Json = False,
     jsonl: Jsonl = False,
+    no_recover: NoRecover = False,
     debug: Debug = False,
 ) -> None:
     """Show a mission: its report, or where it stands."""
     voice = Voice(json=json, jsonl=jsonl, debug=debug)
 
-    async def command() -> int:
-        from nextgeneration.cli.summary import lines
-        from nextgeneration.services.assembly import open_services
-        from nextgeneration.supervisor.outcome import MissionReport
+    async def command(records: Records) -> int:
+        from nextgeneration.cli.summary import lines, write_files
+        from nextgeneration.services.records import standing
 
-        async with open_services(Path()) as services:
-            mission = await services.missions.get(mission_id)
-            events = await services.missions.journal(mission.id) if journal or jsonl else []
-            if jsonl:
-                for event in events:
-                    voice.document(event.as_dict())
-            elif json:
-                voice.document(_facts(mission) | {"report": mission.report, "journal": [e.as_dict() for e in events]})
-            elif mission.report is not None:
-                path = services.home / "reports" / mission.id / "report.md"
-                shown = path if path.exists() else None
-                voice.data("\n".join(lines(MissionReport.model_validate(mission.report), voice, shown)))
-            else:
-                voice.data(f"{mission.id}  {mission.status}  {escaped(mission.goal, newlines=False)}")
-            if journal and not (json or jsonl):
-                for event in events:
-                    what = escaped(shortened(str(event.data), 160), newlines=False)
-                    voice.data(f"{event.seq:>5}  {event.at[11:23]}  {event.type:<18} {event.task or '':<6} {what}")
+        mission = await records.missions.get(mission_id)
+        report = await standing(records.missions, mission.id)
+        path = records.home / "reports" / mission.id / "report.md"
+        if out is not None:
+            path = write_files(report, out.absolute())
+        events = await records.missions.journal(mission.id) if journal or jsonl else []
+        if jsonl:
+            for event in events:
+                voice.document(event.as_dict())
+            return 0
+        if json:
+            told = {"journal": [event.as_dict() for event in events]} if journal else {}
+            pending = [approval.id for approval in await records.approvals.pending(mission.id)]
+            facts = {"report": report.model_dump(mode="json"), "pending": pending}
+            voice.document(_facts(mission) | facts | told)
+            return 0
+        voice.data("\n".join(lines(report, voice, path if path.exists() else None)))
+        for line in await _state(mission, records, voice):
+            voice.data(line)
+        for event in events:
+            voice.data(_event(event))
         return 0
 
-    enter(voice, command)
+    _recorded(voice, command, no_recover)
 
 
-@app.command()
+async def _state(mission: Mission, records: Records, voice: Voice) -> list[str]:
+    """What keeps a mission from its end, and what to do about it."""
+    from nextgeneration.cli.session import PAUSED, pending_line
+
+    if mission.status.ended:
+        return []
+    found = []
+    if mission.holder:
+        found.append(_HELD.say(voice.lang, holder=escaped(mission.holder, newlines=False)))
+    pending = await records.approvals.pending(mission.id)
+    if pending:
+        found.append(pending_line([approval.id for approval in pending], voice))
+    elif mission.reason == PAUSED:
+        found.append(_PAUSED.say(voice.lang))
+    elif mission.reason:
+        found.append(_REASON.say(voice.lang, reason=escaped(mission.reason, newlines=False)))
+    if not mission.holder:
+        found.append(_GO_ON.say(voice.lang, id=mission.id))
+    return found
+
+
+def _event(event: Event) -> str:
+    what = escaped(brief(", ".join(f"{k}={v}" for k, v in event.data.items()), 160), newlines=False)
+    return f"{event.seq:>5}  {event.at[11:23]}  {event.type:<18} {event.task or '':<6} {what}".rstrip()
+
+
+@app.command(
+    cls=Command,
+    help=text(
+        "Follow a mission that another process runs, until it ends or waits.",
+        "Suivre une mission qu'un autre processus exécute, jusqu'à sa fin ou son attente.",
+    ),
+)
 def watch(
     mission_id: MissionId,
+    fail_on: FailOn = None,
+    json: Json = False,
     jsonl: Jsonl = False,
+    no_recover: NoRecover = False,
     debug: Debug = False,
 ) -> None:
     """Follow a mission that another process runs, until it ends or waits."""
-    voice = Voice(jsonl=jsonl, debug=debug)
+    voice = Voice(json=json, jsonl=jsonl, debug=debug)
 
-    async def command() -> int:
+    async def command(records: Records) -> int:
         from nextgeneration.cli.live import Progress
-        from nextgeneration.cli.session import Session
-        from nextgeneration.services.assembly import open_services
-        from nextgeneration.supervisor.outcome import MissionReport
+        from nextgeneration.cli.session import shown
+        from nextgeneration.cli.watching import follow_journal
+        from nextgeneration.kernel.findings import Severity
+        from nextgeneration.services.records import standing
 
-        async with open_services(Path()) as services:
-            mission = await services.missions.get(mission_id)
-            seen = 0
-            with Progress(voice, mission.id) as progress:
-                while True:
-                    for event in await services.missions.journal(mission.id, after=seen):
-                        progress.hear(event)
-                        seen = event.seq
-                    mission = await services.missions.get(mission.id)
-                    if mission.status not in {"queued", "running"} and mission.seq <= seen:
-                        break
-                    await asyncio.sleep(0.2)
-            if mission.report is None:
-                return 0
-            return Session(services, voice).report(MissionReport.model_validate(mission.report))
+        mission = await records.missions.get(mission_id)
+        with Progress(voice, mission.id, mission.goal) as progress:
+            abandoned = await follow_journal(records.missions, mission.id, voice, progress)
+        report = await standing(records.missions, mission.id)
+        pending = [approval.id for approval in await records.approvals.pending(mission.id)]
+        folder = records.home / "reports" / mission.id
+        code = shown(report, voice, folder, pending, Severity(fail_on) if fail_on else None)
+        if abandoned and no_recover:
+            voice.say(_ABANDONED, id=mission.id)
+        return code
 
-    enter(voice, command)
+    _recorded(voice, command, no_recover)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    help=text(
+        "Go on with a mission that was interrupted or waits; without MISSION: with all that were interrupted.",
+        "Continuer une mission interrompue ou en attente ; sans MISSION : toutes celles interrompues.",
+    ),
+)
 def resume(
     mission_id: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MISSION]",
-            help=text("Without it: all that were interrupted.", "Sans lui : toutes celles interrompues."),
+            metavar="MISSION",
+            help=text("Id, or an unambiguous beginning or end.", "Identifiant, ou son début ou sa fin sans ambiguïté."),
+            autocompletion=mission_names,
+            show_default=False,
         ),
     ] = None,
-    fail_on: Annotated[
-        Severity | None, typer.Option("--fail-on", help=text("Exit 3 from here.", "Code 3 dès ici."))
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help=text("Folder for the report.", "Dossier du rapport."))] = None,
+    fail_on: FailOn = None,
+    out: Out = None,
     json: Json = False,
     jsonl: Jsonl = False,
     no_input: NoInput = False,
+    no_recover: NoRecover = False,
     debug: Debug = False,
 ) -> None:
     """Go on with a mission that was interrupted or waits."""
     voice = Voice(json=json, jsonl=jsonl, no_input=no_input, debug=debug)
 
     async def command() -> int:
-        from nextgeneration.cli.session import Session
-        from nextgeneration.services.assembly import open_services
+        from nextgeneration.cli.session import home_of, with_session
 
-        async with open_services(Path()) as services:
-            session = Session(services, voice, out, fail_on)
-            if mission_id is None:
-                await session.recover()
-                return 0
-            mission = await services.missions.get(mission_id)
-            if voice.can_ask:
-                await session.decide_pending(mission.id)
-            return await session.follow(mission.id)
+        if mission_id is None:
+            return await with_session(voice, Path(), _all, recover=False, out=out, fail_on=fail_on)
+        mission, workspace = await home_of(mission_id)
+
+        async def one(session: Session) -> int:
+            return await session.follow(mission, share=False)
+
+        return await with_session(voice, workspace, one, recover=not no_recover, out=out, fail_on=fail_on)
 
     enter(voice, command)
 
 
-@app.command()
-def cancel(mission_id: MissionId, json: Json = False, debug: Debug = False) -> None:
+async def _all(session: Session) -> int:
+    """Go on with everything that was interrupted."""
+    from nextgeneration.cli.summary import most_telling
+
+    lines = await session.resumable()
+    if not lines and not session.voice.json:
+        session.voice.say(_NOTHING)
+    ended = [await session.finished(line) for line in lines]
+    if session.voice.json:
+        session.voice.document([outcome._asdict() for outcome in ended])
+    return most_telling([outcome.exit_code for outcome in ended])
+
+
+@app.command(
+    cls=Command,
+    help=text(
+        "Cancel a mission; it stays cancelled, and what its tools started is ended.",
+        "Annuler une mission ; elle le reste, et ce que ses outils ont lancé est arrêté.",
+    ),
+)
+def cancel(mission_id: MissionId, json: Json = False, no_recover: NoRecover = False, debug: Debug = False) -> None:
     """Cancel a mission; it stays cancelled, and what its tools started is ended."""
     voice = Voice(json=json, debug=debug)
 
-    async def command() -> int:
+    async def command(records: Records) -> int:
         from nextgeneration.cli.session import person
-        from nextgeneration.services.assembly import open_services
 
-        async with open_services(Path()) as services:
-            mission = await services.missions.get(mission_id)
-            await services.missions.cancel(mission.id, by=person())
-            mission = await services.missions.get(mission.id)
-            if json:
-                voice.document(_facts(mission))
-            else:
-                voice.data(_CANCELLED.say(voice.lang, id=mission.id))
+        mission = await records.missions.cancel(mission_id, by=person())
+        if json:
+            voice.document(_facts(mission))
+        else:
+            voice.data((_CANCELLED if mission.status.ended else _CANCELLING).say(voice.lang, id=mission.id))
         return 0
 
-    enter(voice, command)
+    _recorded(voice, command, no_recover)
+
+
+def _recorded(voice: Voice, command: Any, no_recover: bool) -> None:
+    from nextgeneration.cli.recorded import on_records
+
+    enter(voice, lambda: on_records(voice, command, recover=not no_recover))
 
 
 def _facts(mission: Mission | MissionLine) -> dict[str, Any]:
-    names = ("id", "status", "goal", "workspace", "attempt", "created_at", "ended_at", "reason")
+    names = ("id", "status", "goal", "workspace", "attempt", "holder", "reason", "created_at", "ended_at")
     return {name: getattr(mission, name) for name in names}

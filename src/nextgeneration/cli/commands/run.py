@@ -3,40 +3,86 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextgeneration.cli.options import Debug, Json, Jsonl, NoInput, Workspace, enter, text
+from nextgeneration.cli.errors import UsageWrong
+from nextgeneration.cli.options import (
+    Debug,
+    FailOn,
+    Json,
+    Jsonl,
+    NoInput,
+    NoRecover,
+    Out,
+    Workspace,
+    enter,
+    text,
+)
 from nextgeneration.cli.voice import Voice
-from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
 
-_COPY = Texts("A copy of the sample project is in {path}", "Une copie du projet d'exemple est dans {path}")
-_NO_MODEL = Texts(
-    "No model is needed: agents run real tools and rules, and nothing is invented.",
-    "Aucun modèle n'est nécessaire : les agents utilisent de vrais outils et de vraies règles, rien n'est inventé.",
+if TYPE_CHECKING:
+    from nextgeneration.cli.session import Session
+    from nextgeneration.missions.schema import Approval, MissionOptions
+
+RUN_HELP = text("Run a mission on a folder.", "Lancer une mission sur un dossier.")
+RUN_EXAMPLES = text(
+    'nextgen run "check this project"\n'
+    'nextgen run "docker-compose is not recognised as a command"\n'
+    'nextgen run "check this project" -w ../shop --no-input --fail-on high --json\n'
+    "nextgen run --resume",
+    'nextgen run "vérifie ce projet"\n'
+    'nextgen run "docker-compose n\'est pas reconnu comme commande"\n'
+    'nextgen run "vérifie ce projet" -w ../boutique --no-input --fail-on high --json\n'
+    "nextgen run --resume",
 )
-_GIVEN = Texts(
-    "No terminal to ask on: the approval is given for this copy only.",
-    "Pas de terminal pour demander : l'accord est donné, pour cette copie seulement.",
+TRY_HELP = text(
+    "Run the demo mission on a private copy of the sample project: no account, no key, no server.",
+    "Lancer la démonstration sur une copie privée du projet d'exemple : ni compte, ni clé, ni serveur.",
+)
+TRY_RULE = "rule:try"
+"""Who gives the demo's approval when there is no terminal to ask on; it covers writing into the copy only."""
+
+_COPY = Texts("A private copy of the sample project: {path}", "Une copie privée du projet d'exemple : {path}")
+_NO_MODEL = Texts(
+    "No model, no network: agents run real tools and rules, and nothing is invented.",
+    "Ni modèle ni réseau : les agents utilisent de vrais outils et de vraies règles, et rien n'est inventé.",
+)
+_NO_TERMINAL = Texts(
+    "No terminal to ask on: the one approval will be given, for this copy only.",
+    "Pas de terminal pour demander : l'unique accord sera donné, pour cette copie seulement.",
 )
 _NEXT = Texts(
     'Next, on your own project: nextgen run "check this project" --workspace PATH',
     'Ensuite, sur votre projet : nextgen run "vérifie ce projet" --workspace CHEMIN',
 )
 _DEMO = Texts("check this project", "vérifie ce projet")
+_NO_GOAL = Texts("GOAL is missing.", "GOAL manque.")
+_NOTHING = Texts("Nothing was interrupted here.", "Rien n'a été interrompu ici.")
 
 
 def run(
-    goal: Annotated[str, typer.Argument(help=text("What is wanted, in plain words.", "Ce que vous voulez, en clair."))],
+    goal: Annotated[
+        str | None,
+        typer.Argument(
+            help=text("What is wanted, in plain words.", "Ce que vous voulez, en clair."), show_default=False
+        ),
+    ] = None,
     workspace: Workspace = Path(),
     agent: Annotated[
         list[str] | None,
-        typer.Option("--agent", "-a", help=text("Use this agent (repeatable).", "Utiliser cet agent (répétable).")),
+        typer.Option(
+            "--agent",
+            "-a",
+            metavar=text("TEMPLATE", "MODÈLE"),
+            help=text(
+                "Send this agent instead of choosing (repeatable).", "Envoyer cet agent au lieu de choisir (répétable)."
+            ),
+        ),
     ] = None,
     network: Annotated[
         bool,
@@ -48,8 +94,8 @@ def run(
             "--yes",
             "-y",
             help=text(
-                "Approve writes inside the workspace; never anything stronger.",
-                "Accepter les écritures dans le dossier ; jamais rien de plus fort.",
+                "Approve in advance what only writes inside the folder; never anything stronger.",
+                "Accepter d'avance ce qui ne fait qu'écrire dans le dossier ; jamais rien de plus fort.",
             ),
         ),
     ] = False,
@@ -62,38 +108,80 @@ def run(
     seconds: Annotated[
         float | None, typer.Option(min=1, help=text("Budget of seconds.", "Budget en secondes."))
     ] = None,
-    fail_on: Annotated[
-        Severity | None,
-        typer.Option("--fail-on", help=text("Exit 3 for findings from here.", "Code 3 dès cette gravité.")),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help=text("Folder for the report.", "Dossier du rapport."))] = None,
+    fail_on: FailOn = None,
+    out: Out = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help=text(
+                "Go on with what was interrupted here; with a goal, start it only if it is not under way already.",
+                "Continuer ce qui a été interrompu ici ; avec un but, ne le lancer que s'il n'est pas déjà en cours.",
+            ),
+        ),
+    ] = False,
     json: Json = False,
     jsonl: Jsonl = False,
     no_input: NoInput = False,
+    no_recover: NoRecover = False,
     debug: Debug = False,
 ) -> None:
     """Run a mission on a folder."""
     voice = Voice(json=json, jsonl=jsonl, no_input=no_input, debug=debug)
 
     async def command() -> int:
-        from nextgeneration.cli.session import Session
-        from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest
-        from nextgeneration.services.assembly import open_services
+        from nextgeneration.cli.session import with_session
+        from nextgeneration.missions.schema import MissionOptions
 
-        async with open_services(workspace) as services:
-            session = Session(services, voice, out, fail_on)
-            await session.recover()
-            request = MissionRequest(
-                goal=goal,
-                workspace=str(workspace.resolve()),
-                lang=voice.lang,
-                budget=MissionBudget(**_given(tool_calls=tool_calls, seconds=seconds)),
-                options=MissionOptions(network=network, yes=yes, agents=tuple(agent or ()), actions=actions),
-            )
-            mission = await services.missions.accept(request)
-            return await session.follow(mission.id)
+        if goal is None and not resume:
+            raise UsageWrong(detail=_NO_GOAL, command="nextgen run")
+        options = MissionOptions(network=network, yes=yes, agents=tuple(agent or ()), actions=actions)
+
+        async def mission(session: Session) -> int:
+            if resume:
+                code = await _resumed(session, goal)
+                if code is not None:
+                    return code
+            return await _started(session, goal or "", options, _given(tool_calls=tool_calls, seconds=seconds))
+
+        return await with_session(voice, workspace, mission, recover=not no_recover, out=out, fail_on=fail_on)
 
     enter(voice, command)
+
+
+async def _started(session: Session, goal: str, options: MissionOptions, budget: dict[str, float]) -> int:
+    """Accept a new mission and follow it."""
+    from nextgeneration.missions.schema import MissionBudget, MissionRequest
+    from nextgeneration.templates.errors import TemplateUnknown
+
+    for name in options.agents or ():
+        try:
+            session.services.templates.library.get(name)
+        except TemplateUnknown as error:
+            raise UsageWrong(detail=error.message(session.voice.lang), command="nextgen run") from None
+    request = MissionRequest(
+        goal=goal,
+        workspace=str(session.workspace),
+        lang=session.voice.lang,
+        budget=MissionBudget(**budget),
+        options=options,
+    )
+    mission = await session.services.missions.accept(request)
+    return await session.follow(mission.id)
+
+
+async def _resumed(session: Session, goal: str | None) -> int | None:
+    """Go on with unfinished missions of this folder; ``None`` when the goal has none and must be started."""
+    from nextgeneration.cli.summary import most_telling
+
+    here = str(session.workspace)
+    if goal is None:
+        lines = [line for line in await session.resumable() if line.workspace == here]
+        if not lines:
+            session.voice.say(_NOTHING)
+        return most_telling([await session.follow(line.id) for line in lines])
+    lines = [line for line in await session.unfinished() if line.workspace == here and line.goal == goal.strip()]
+    return await session.follow(lines[0].id) if lines else None
 
 
 def _given(**values: float | None) -> dict[str, float]:
@@ -104,37 +192,42 @@ def try_(
     json: Json = False,
     jsonl: Jsonl = False,
     no_input: NoInput = False,
+    no_recover: NoRecover = False,
     debug: Debug = False,
 ) -> None:
     """Run the demo mission on a copy of the bundled sample project."""
     voice = Voice(json=json, jsonl=jsonl, no_input=no_input, debug=debug)
 
     async def command() -> int:
-        from importlib.resources import as_file, files
+        from nextgeneration.cli.session import with_session
+        from nextgeneration.missions.schema import MissionOptions
 
-        from nextgeneration.cli.session import Session
-        from nextgeneration.missions.schema import MissionOptions, MissionRequest
-        from nextgeneration.services.assembly import open_services
-
-        folder = Path(tempfile.mkdtemp(prefix="nextgen-try-")) / "orders"
-        with as_file(files("nextgeneration") / "sample") as sample:
-            shutil.copytree(sample, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        folder = _copied()
         voice.say(_COPY, path=folder)
         voice.say(_NO_MODEL)
-        asked = voice.can_ask
-        if not asked:
-            voice.say(_GIVEN)
-        async with open_services(folder) as services:
-            request = MissionRequest(
-                goal=_DEMO.say(voice.lang),
-                workspace=str(folder),
-                lang=voice.lang,
-                options=MissionOptions(yes=not asked, actions=1),
-            )
-            mission = await services.missions.accept(request)
-            code = await Session(services, voice).follow(mission.id)
-        voice.say(_NEXT)
-        return code
+        if not voice.can_ask:
+            voice.say(_NO_TERMINAL)
 
-    sys.dont_write_bytecode = True
+        async def mission(session: Session) -> int:
+            session.given = None if voice.can_ask else _for_the_copy
+            code = await _started(session, _DEMO.say(voice.lang), MissionOptions(actions=1), {})
+            voice.say(_NEXT)
+            return code
+
+        return await with_session(voice, folder, mission, recover=not no_recover)
+
     enter(voice, command)
+
+
+def _copied() -> Path:
+    """A fresh private copy of the sample project."""
+    from importlib.resources import as_file, files
+
+    folder = Path(tempfile.mkdtemp(prefix="nextgen-try-")) / "orders"
+    with as_file(files("nextgeneration") / "sample") as sample:
+        shutil.copytree(sample, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def _for_the_copy(approval: Approval) -> str:
+    return TRY_RULE if approval.label in {"safe", "write"} and approval.kind != "in_doubt" else ""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextgeneration.cli.completion import templates as template_names
 from nextgeneration.cli.options import Debug, Json, Workspace, plainly, text
+from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import escaped, shortened
@@ -17,19 +19,36 @@ if TYPE_CHECKING:
     from nextgeneration.templates.entries import TemplateSummary
 
 app = typer.Typer(
+    cls=Group,
     help=text(
-        "Templates: list, show, diff, lint, new, schema.", "Modèles : lister, montrer, comparer, vérifier, créer."
-    )
+        "Templates: list, show, diff, lint, new, schema.",
+        "Modèles : lister, montrer, comparer, vérifier, créer, schéma.",
+    ),
+    no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(help=text("Name of a template.", "Nom d'un modèle."))]
+TEMPLATE = text("TEMPLATE", "MODÈLE")
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar=TEMPLATE, help=text("Name of a template.", "Nom d'un modèle."), autocompletion=template_names
+    ),
+]
 _BROKEN = Texts(
-    "BROKEN, the last good revision stays live: {why}", "CASSÉ, la dernière bonne révision reste active : {why}"
+    "{name} is BROKEN, its last good revision stays live: {why}",
+    "{name} est CASSÉ, sa dernière bonne révision reste active : {why}",
 )
-_BROKEN_NEW = Texts("BROKEN: {why}", "CASSÉ : {why}")
-_SHADOWS = Texts("hides {paths}", "masque {paths}")
+_BROKEN_NEW = Texts("{name} is BROKEN: {why}", "{name} est CASSÉ : {why}")
+_SHADOWS = Texts("{name} hides {paths}", "{name} masque {paths}")
+_BUILT_IN = Texts("built-in", "intégré")
+_HEADS = (
+    Texts("TEMPLATE", "MODÈLE"),
+    Texts("VERSION", "VERSION"),
+    Texts("ROUTE", "ROUTE"),
+    Texts("FROM", "DEPUIS"),
+    Texts("WHAT IT IS FOR", "À QUOI IL SERT"),
+)
 _CLEAN = Texts("{count} templates, nothing to say.", "{count} modèles, rien à signaler.")
-_SAME = Texts("No difference.", "Aucune différence.")
 _MADE = Texts("Written: {path}", "Écrit : {path}")
 _MADE_NEXT = Texts(
     'Edit it, then: nextgen templates lint {name}   nextgen run "…" --agent {name}',
@@ -37,7 +56,14 @@ _MADE_NEXT = Texts(
 )
 
 
-@app.command("list")
+@app.command(
+    "list",
+    cls=Command,
+    help=text(
+        "List the templates, where each comes from, and what is broken.",
+        "Lister les modèles, leur provenance, et ce qui est cassé.",
+    ),
+)
 def list_(workspace: Workspace = Path(), json: Json = False, debug: Debug = False) -> None:
     """List the templates, where each comes from, and what is broken."""
     voice = Voice(json=json, debug=debug)
@@ -50,20 +76,26 @@ def list_(workspace: Workspace = Path(), json: Json = False, debug: Debug = Fals
         if json:
             voice.document([_facts(summary, voice) for summary in summaries])
             return 0
+        voice.table(_HEADS, [_row(summary, voice) for summary in summaries])
         for summary in summaries:
-            about = escaped(shortened(summary.description.say(voice.lang), 64), newlines=False)
-            source = "built-in" if summary.source.startswith("builtin") else summary.source
-            voice.data(f"{summary.name:<20} {summary.version:<8} {summary.route.route:<16} {about}  [{source}]")
             if summary.shadows:
-                voice.data("  " + _SHADOWS.say(voice.lang, paths=", ".join(map(str, summary.shadows))))
+                voice.say(_SHADOWS, name=summary.name, paths=", ".join(map(str, summary.shadows)))
             if summary.broken:
-                said = _BROKEN if summary.digest else _BROKEN_NEW
-                voice.data(
-                    "  " + voice.paint(said.say(voice.lang, why=escaped(summary.broken.message(voice.lang))), "bad")
+                said = (_BROKEN if summary.digest else _BROKEN_NEW).say(
+                    voice.lang, name=summary.name, why=escaped(summary.broken.message(voice.lang))
                 )
+                voice.note(voice.paint(said, "bad", voice.err))
         return 0
 
     plainly(voice, command)
+
+
+def _row(summary: TemplateSummary, voice: Voice) -> list[tuple[str, str]]:
+    built_in = summary.source.startswith("builtin")
+    source = _BUILT_IN.say(voice.lang) if built_in else summary.source
+    name = (summary.name, "bad" if summary.broken else "bold")
+    about = (summary.description.say(voice.lang), "place")
+    return [name, (summary.version, "dim"), (summary.route.route, "dim"), (source, "dim"), about]
 
 
 def _facts(summary: TemplateSummary, voice: Voice) -> dict[str, Any]:
@@ -81,7 +113,9 @@ def _facts(summary: TemplateSummary, voice: Voice) -> dict[str, Any]:
     }
 
 
-@app.command()
+@app.command(
+    cls=Command, help=text("Show a template as its agents see it.", "Montrer un modèle tel que ses agents le voient.")
+)
 def show(
     name: Name,
     resolved: Annotated[
@@ -138,10 +172,20 @@ def _origin(pointer: str, origins: Any) -> str:
     return ""
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    help=text(
+        "Compare two templates field by field, inheritance resolved.",
+        "Comparer deux modèles champ par champ, héritage résolu.",
+    ),
+)
 def diff(
-    left: Annotated[str, typer.Argument(metavar="A", help=text("A template.", "Un modèle."))],
-    right: Annotated[str, typer.Argument(metavar="B", help=text("Another one.", "Un autre."))],
+    left: Annotated[
+        str, typer.Argument(metavar="A", help=text("A template.", "Un modèle."), autocompletion=template_names)
+    ],
+    right: Annotated[
+        str, typer.Argument(metavar="B", help=text("Another one.", "Un autre."), autocompletion=template_names)
+    ],
     workspace: Workspace = Path(),
     json: Json = False,
     debug: Debug = False,
@@ -151,25 +195,32 @@ def diff(
 
     def command() -> int:
         from nextgeneration.services.parts import library
-        from nextgeneration.templates.diff import differences
+        from nextgeneration.templates.diff import diff as compare
 
         with library(workspace) as templates:
-            found = differences(templates.get(left), templates.get(right))
+            found = compare(templates.get(left), templates.get(right))
         if json:
-            voice.document([difference.as_dict() for difference in found])
-        elif not found:
-            voice.say(_SAME)
-        for difference in found if not json else ():
-            voice.data(escaped(difference.line()))
+            voice.document(found.as_dict())
+        else:
+            voice.data("\n".join(found.lines(voice.lang)))
         return 0
 
     plainly(voice, command)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    help=text("Check templates and say what could be better.", "Vérifier des modèles et dire ce qui serait mieux."),
+)
 def lint(
     names: Annotated[
-        list[str] | None, typer.Argument(help=text("Templates; without: all.", "Modèles ; sans : tous."))
+        list[str] | None,
+        typer.Argument(
+            metavar=TEMPLATE,
+            help=text("Templates; without: all.", "Modèles ; sans : tous."),
+            autocompletion=template_names,
+            show_default=False,
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help=text("Warnings are errors.", "Les avertissements sont des erreurs."))
@@ -186,24 +237,34 @@ def lint(
         from nextgeneration.templates.lint import lint as check
 
         with library(workspace) as templates:
-            found = check(templates, names or None, tools=toolbox().names(), strict=strict)
+            found = check(templates, names or None, known_tools=toolbox().names(), strict=strict)
             count = len(names or templates.names())
         if json:
-            voice.document([notice.as_dict(voice.lang) for notice in found])
+            voice.document([remark.as_dict(voice.lang) for remark in found])
         elif not found:
             voice.say(_CLEAN, count=count)
-        for notice in found if not json else ():
-            voice.data(escaped(notice.line(voice.lang)))
-        return 1 if any(notice.is_error for notice in found) else 0
+        for remark in found if not json else ():
+            voice.data(remark.say(voice.lang))
+        return 1 if any(remark.level == "error" for remark in found) else 0
 
     plainly(voice, command)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    help=text(
+        "Write a new template with comments, ready to edit.", "Écrire un nouveau modèle commenté, prêt à modifier."
+    ),
+)
 def new(
     name: Name,
     parent: Annotated[
-        str, typer.Option(help=text("The template to build on.", "Le modèle de départ."))
+        str,
+        typer.Option(
+            metavar=TEMPLATE,
+            help=text("The template to build on.", "Le modèle de départ."),
+            autocompletion=template_names,
+        ),
     ] = "base_specialist",
     workspace: Workspace = Path(),
     json: Json = False,
@@ -226,10 +287,10 @@ def new(
     plainly(voice, command)
 
 
-@app.command()
-def schema(debug: Debug = False) -> None:
-    """Print the JSON Schema of templates."""
-    voice = Voice(json=True, debug=debug)
+@app.command(cls=Command, help=text("Print the JSON Schema of templates.", "Afficher le schéma JSON des modèles."))
+def schema(json: Json = False, debug: Debug = False) -> None:
+    """Print the JSON Schema of templates; it is JSON with and without ``--json``."""
+    voice = Voice(json=json, debug=debug)
 
     def command() -> int:
         from nextgeneration.templates.schema import json_schema

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextgeneration.cli.completion import tools as tool_names
 from nextgeneration.cli.options import Debug, Json, Workspace, plainly, text
+from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
 
@@ -15,17 +17,30 @@ if TYPE_CHECKING:
     from nextgeneration.kernel.tools import ToolSpec
 
 app = typer.Typer(
-    help=text("Tools: list, show, judge a shell line.", "Outils : lister, montrer, juger une ligne de commande.")
+    cls=Group,
+    help=text("Tools: list, show, judge a shell line.", "Outils : lister, montrer, juger une ligne de commande."),
+    no_args_is_help=True,
 )
 
 _ALIASES = Texts("also called {names}", "aussi appelé {names}")
 _FACTS = Texts(
     "risk {risk}, effect {effect}, at most {seconds:.0f} s", "risque {risk}, effet {effect}, au plus {seconds:.0f} s"
 )
+_HEADS = (
+    Texts("TOOL", "OUTIL"),
+    Texts("RISK", "RISQUE"),
+    Texts("EFFECT", "EFFET"),
+    Texts("WHAT IT DOES", "CE QU'IL FAIT"),
+)
+_STYLES = {"safe": "good", "write": "medium", "network": "medium"}
 _ARGS = Texts("Arguments", "Arguments")
 
 
-@app.command("list")
+@app.command(
+    "list",
+    cls=Command,
+    help=text("List the tools with their risk and what they do.", "Lister les outils, leur risque et ce qu'ils font."),
+)
 def list_(json: Json = False, debug: Debug = False) -> None:
     """List the tools with their risk and what they do."""
     voice = Voice(json=json, debug=debug)
@@ -37,17 +52,26 @@ def list_(json: Json = False, debug: Debug = False) -> None:
         if json:
             voice.document([_facts(box[name].spec, voice) for name in box])
             return 0
-        for name in box:
-            spec = box[name].spec
-            voice.data(f"{name:<24} {spec.risk.value:<12} {spec.effect.value:<10} {spec.summary.say(voice.lang)}")
+        voice.table(_HEADS, [_row(box[name].spec, voice) for name in box])
         return 0
 
     plainly(voice, command)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    help=text(
+        "Show a tool: what it does, its risk, its arguments.",
+        "Montrer un outil : ce qu'il fait, son risque, ses arguments.",
+    ),
+)
 def show(
-    name: Annotated[str, typer.Argument(help=text("Name or alias.", "Nom ou alias."))],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar=text("TOOL", "OUTIL"), help=text("Name or alias.", "Nom ou alias."), autocompletion=tool_names
+        ),
+    ],
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -77,11 +101,19 @@ def show(
     plainly(voice, command)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    help=text(
+        "Say how dangerous a shell line is, and why.", "Dire si une ligne de commande est dangereuse, et pourquoi."
+    ),
+)
 def risk(
     line: Annotated[
         str,
-        typer.Argument(help=text("A shell line; it is judged, not run.", "Une ligne de commande ; jugée, pas lancée.")),
+        typer.Argument(
+            metavar=text("LINE", "LIGNE"),
+            help=text("A shell line; it is judged, not run.", "Une ligne de commande ; jugée, pas lancée."),
+        ),
     ],
     workspace: Workspace = Path(),
     json: Json = False,
@@ -105,6 +137,12 @@ def risk(
         return 0
 
     plainly(voice, command)
+
+
+def _row(spec: ToolSpec, voice: Voice) -> list[tuple[str, str]]:
+    risk = spec.risk.value
+    about = (spec.summary.say(voice.lang), "place")
+    return [(spec.name, "bold"), (risk, _STYLES.get(risk, "bad")), (spec.effect.value, "dim"), about]
 
 
 def _facts(spec: ToolSpec, voice: Voice) -> dict[str, object]:

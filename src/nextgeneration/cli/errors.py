@@ -1,0 +1,54 @@
+"""What can go wrong between a person and the command line."""
+
+from __future__ import annotations
+
+from nextgeneration.kernel.errors import NGError
+from nextgeneration.kernel.language import Texts
+
+
+class UsageWrong(NGError):
+    """The command was not written as it must be."""
+
+    code = "NG-CLI-001"
+    what = Texts("{detail}", "{detail}")
+    mend = Texts("`{command} --help` says what it takes.", "`{command} --help` dit ce qu'elle attend.")
+    exit_code = 2
+
+
+class OutputRefused(NGError):
+    """The answer could not be written to standard output."""
+
+    code = "NG-CLI-002"
+    what = Texts(
+        "The answer cannot be written to standard output: {detail}",
+        "La réponse ne peut être écrite sur la sortie standard : {detail}",
+    )
+    mend = Texts(
+        "Make room, or send the output elsewhere; nothing that was done is lost.",
+        "Faites de la place, ou envoyez la sortie ailleurs ; rien de ce qui a été fait n'est perdu.",
+    )
+
+
+class ReportNotWritten(NGError):
+    """The files of a mission's report could not be written."""
+
+    code = "NG-CLI-003"
+    what = Texts(
+        "The report of {mission} cannot be written to {folder}: {detail}",
+        "Le rapport de {mission} ne peut être écrit dans {folder} : {detail}",
+    )
+    mend = Texts(
+        "The mission itself is kept: `nextgen missions show {mission} --out FOLDER` writes its report elsewhere.",
+        "La mission elle-même est gardée : `nextgen missions show {mission} --out DOSSIER` écrit son rapport ailleurs.",
+    )
+
+
+class SystemRefused(NGError):
+    """The operating system refused something the command needs."""
+
+    code = "NG-CLI-004"
+    what = Texts("The system refused: {detail}", "Le système a refusé : {detail}")
+    mend = Texts(
+        "Check the path, its permissions and the room on the disk.",
+        "Vérifiez le chemin, ses permissions et la place sur le disque.",
+    )

@@ -1,0 +1,142 @@
+"""What is recorded, for commands that look at it or decide, and run nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nextgeneration.agents.records import AgentRecords
+from nextgeneration.kernel.clock import SystemClock
+from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.reports import Report, ReportStatus
+from nextgeneration.missions.approvals import Approvals
+from nextgeneration.missions.schema import Approval, ApprovalStatus, Mission, TaskRecord
+from nextgeneration.missions.service import Missions
+from nextgeneration.settings.missions import MissionSettings
+from nextgeneration.settings.storage import StorageSettings
+from nextgeneration.storage.database import Storage
+from nextgeneration.supervisor.actions import chosen
+from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MissionReport, TaskOutcome
+from nextgeneration.supervisor.synthesis import answer, merged, missing_parts
+
+SHOWN_ACTIONS = 3
+
+_UNDER_WAY = Texts("{agent}: has not finished", "{agent} : n'a pas terminé")
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of this installation."""
+
+    home: Path
+    missions: Missions
+    approvals: Approvals
+    agents: AgentRecords
+
+
+@contextmanager
+def open_records() -> Iterator[Records]:
+    """Open the records alone: no templates, tools or supervisor are loaded.
+
+    Raises:
+        StorageError: the database cannot be opened.
+    """
+    kept, clock = StorageSettings(), SystemClock()
+    storage = Storage.open(kept.url, busy_seconds=kept.database_busy_seconds)
+    try:
+        missions = Missions(storage, MissionSettings(), clock=clock)
+        home = kept.home.expanduser().absolute()
+        yield Records(home, missions, missions.approvals, AgentRecords(storage, clock))
+    finally:
+        storage.close()
+
+
+async def standing(missions: Missions, ref: str) -> MissionReport:
+    """A mission's report: the one it ended with, else what is known of it so far.
+
+    Raises:
+        MissionUnknown, MissionAmbiguous: not exactly one fits.
+    """
+    mission = await missions.get(ref)
+    if mission.report is not None and "mission" in mission.report:
+        return MissionReport.model_validate(mission.report)
+    tasks = await missions.tasks(mission.id)
+    if mission.report is not None:
+        tasks = [_only_task(mission)]
+    reports = {task.id: task.report for task in tasks if task.report is not None}
+    outcomes = tuple(_task(task) for task in tasks if task.report is not None)
+    actions = await _actions(missions, mission, reports)
+    findings = merged(reports, (), mission.goal)
+    open_ = tuple(_UNDER_WAY.say(mission.lang, agent=task.agent) for task in tasks if task.report is None)
+    return MissionReport(
+        mission=mission.id,
+        goal=mission.goal,
+        lang=mission.lang,
+        status=mission.status.value,
+        workspace=mission.workspace,
+        created_at=mission.created_at,
+        ended_at=mission.ended_at or "",
+        plan=str((mission.plan or {}).get("note", "")),
+        answer=answer(findings, outcomes, actions, mission.lang) if outcomes else (),
+        findings=findings,
+        actions=actions,
+        tasks=outcomes,
+        missing=(*missing_parts(outcomes), *open_) if not mission.status.ended else missing_parts(outcomes),
+    )
+
+
+def _only_task(mission: Mission) -> TaskRecord:
+    """The task of an agent that was called outside any mission: its report is the mission's."""
+    report = Report.model_validate(mission.report)
+    return TaskRecord(
+        id=report.task, agent=report.agent, template=report.template, revision=report.revision,
+        goal=mission.goal, report=report,
+    )  # fmt: skip
+
+
+def _task(task: TaskRecord) -> TaskOutcome:
+    report = task.report
+    return TaskOutcome(
+        id=task.id,
+        agent=task.agent,
+        template=task.template,
+        revision=task.revision,
+        status=report.status if report else ReportStatus.SKIPPED,
+        why=task.why,
+        analysis=report.analysis if report else "",
+        missing=report.missing if report else (),
+        problems=report.problems if report else (),
+    )
+
+
+async def _actions(missions: Missions, mission: Mission, reports: dict[str, Report]) -> tuple[ActionOutcome, ...]:
+    """The proposed actions with the answers they have so far."""
+    limit = mission.options.actions
+    asked = {approval.task_id: approval for approval in await missions.approvals.of_mission(mission.id)}
+    found = []
+    for outcome in chosen(reports, SHOWN_ACTIONS if limit is None else limit):
+        approval = asked.get(outcome.action.id)
+        if approval is not None:
+            status = outcome.status if approval.status is ApprovalStatus.PENDING else _answered(approval)
+            outcome = outcome.model_copy(update={"status": status, **_shown(approval)})
+        elif mission.status.ended:
+            outcome = outcome.model_copy(update={"status": ActionStatus.OFFERED})
+        found.append(outcome)
+    return tuple(found)
+
+
+def _answered(approval: Approval) -> ActionStatus:
+    return ActionStatus.PENDING if approval.status is ApprovalStatus.APPROVED else ActionStatus.REJECTED
+
+
+def _shown(approval: Approval) -> dict[str, object]:
+    preview = approval.card["calls"][0]["preview"]
+    return {
+        "label": approval.label,
+        "approval": approval.id,
+        "decided_by": approval.decided_by or "",
+        "preview": preview["body"],
+        "kind": preview["kind"],
+    }
