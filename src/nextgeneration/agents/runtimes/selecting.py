@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from nextgeneration.agents.errors_playbook import ExpressionFailed
 
-MAX_WORK = 5_000_000
-"""What the expressions of one run may cost: nodes visited, and items and characters made. A few seconds."""
+MAX_WORK = 2_000_000
+"""What the expressions of one run may cost: nodes visited, and items and characters made. A second or two."""
 
 MAX_WEIGHT = 4_000_000
 """Values and characters in one step's arguments, counted as JSON would write them."""

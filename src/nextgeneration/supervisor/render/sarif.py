@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from nextgeneration.kernel.findings import Location, Severity
+from nextgeneration.kernel.show import escaped
 from nextgeneration.supervisor.outcome import MergedFinding, MissionReport
 from nextgeneration.supervisor.render.words import open_findings
 
@@ -73,11 +75,11 @@ def _rule(rule: str, found: Sequence[MergedFinding]) -> dict[str, Any]:
     """A rule as its findings show it: the title of the first, why it matters, and the worst severity."""
     first = found[0].finding
     worst = max((entry.finding.severity for entry in found), key=lambda severity: severity.rank)
-    said: dict[str, Any] = {"id": rule, "shortDescription": {"text": first.title}}
+    said: dict[str, Any] = {"id": rule, "shortDescription": {"text": _plain(first.title)}}
     if first.message:
-        said["fullDescription"] = {"text": first.message}
+        said["fullDescription"] = {"text": _plain(first.message)}
     if first.fix:
-        said["help"] = {"text": first.fix}
+        said["help"] = {"text": _plain(first.fix)}
     if first.reference.startswith(("https://", "http://")):
         said["helpUri"] = quote(first.reference, safe="/:?#[]@!$&'()*+,;=%~-._")
     said["defaultConfiguration"] = {"level": _LEVEL[worst]}
@@ -92,7 +94,7 @@ def _result(entry: MergedFinding, rule: int) -> dict[str, Any]:
         "ruleId": finding.rule,
         "ruleIndex": rule,
         "level": _LEVEL[finding.severity],
-        "message": {"text": text},
+        "message": {"text": _plain(text)},
         "partialFingerprints": {"findingId/v1": entry.id},
         "rank": round(entry.confidence * 100, 2),
         "properties": {
@@ -105,6 +107,15 @@ def _result(entry: MergedFinding, rule: int) -> dict[str, Any]:
     if finding.location is not None:
         result["locations"] = [{"physicalLocation": _place(finding.location)}]
     return result
+
+
+_LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
+_PLACEHOLDER = re.compile(r"\{(\d+)\}")
+
+
+def _plain(text: str) -> str:
+    """Text from outside, in which SARIF (3.11.5, 3.11.6) finds neither a link nor a place for an argument."""
+    return _PLACEHOLDER.sub(r"{{\1}}", _LINK.sub(r"\\[", escaped(text)))
 
 
 def _place(location: Location) -> dict[str, Any]:
