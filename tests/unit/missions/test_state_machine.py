@@ -109,7 +109,6 @@ class MissionMachine(RuleBasedStateMachine):
         overtaken = self.run(self.missions.get(self.id)).attempt > claim.attempt
         with contextlib.suppress(LeaseLost, MissionEnded, Parked):
             self.run(door.task("z", "agent", []).call("keyed", {}))
-            assert not overtaken
         assert not overtaken or dict(self.witness) == before, "a zombie calls nothing"
 
     @rule(data=st.data())
