@@ -101,8 +101,8 @@ class Planner:
         of one step run in parallel. ``agents`` overrides the choice.
         """
         if agents:
-            tasks = [self._task(f"t{n}", name, goal, _NAMED.say(lang, agent=name)) for n, name in enumerate(agents, 1)]
-            return Plan(goal=goal, tasks=tuple(tasks), note="\n".join(task.why for task in tasks))
+            named = [self._task(f"t{n}", name, goal, _NAMED.say(lang, agent=name)) for n, name in enumerate(agents, 1)]
+            return Plan(goal=goal, tasks=tuple(named), note="\n".join(task.why for task in named))
         tasks: list[PlannedTask] = []
         before: tuple[str, ...] = ()
         for clause in clauses(goal):
