@@ -226,9 +226,12 @@ async def test_limits_end_what_uses_too_much(confinement: Confinement, workspace
     assert large.exit_code != 0
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 async def test_a_fork_bomb_is_ended(confinement: Confinement, workspace: Path) -> None:
-    """A user's is stopped by the limit inside; root's, which has none, by the watch outside."""
+    """A user's is stopped by the limit inside; root's, which has none, by the watch outside.
+
+    Root's makes thousands of processes first, which would disturb every other test of the run.
+    """
     line = "b() { b | b & wait; }; b 2>/dev/null; sleep 984.75"
     outcome = await shell(confinement, workspace, line, processes=100, seconds=5)
     assert outcome.ended

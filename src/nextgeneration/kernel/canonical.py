@@ -40,7 +40,7 @@ def _plain(value: Any) -> bool:
     if kind is str or value is None or kind is bool:
         return True
     if kind is int:
-        return -_SAFE < value < _SAFE
+        return bool(-_SAFE < value < _SAFE)
     if kind is dict:
         return all(type(key) is str and key.isascii() and _plain(part) for key, part in value.items())
     if kind is list:

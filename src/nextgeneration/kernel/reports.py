@@ -40,10 +40,25 @@ class Cost(BaseModel):
         )
 
 
+class Statement(BaseModel):
+    """What one call said in its tool's own words, beside what it found.
+
+    ``about`` is what the tool says it does; ``step`` names the call in its playbook.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tool: str
+    text: str
+    about: str = ""
+    step: str = ""
+
+
 class Report(BaseModel):
     """An agent's typed answer.
 
-    ``analysis`` is the report in words. ``missing`` names what could not be done and what it would
+    ``analysis`` is the report in words. ``statements`` are what its calls said: the answer to a question
+    that asks for facts rather than faults. ``missing`` names what could not be done and what it would
     need. ``problems`` are errors in the shape of :meth:`NGError.problem`. ``result`` is the agent's
     own data.
     """
@@ -59,6 +74,7 @@ class Report(BaseModel):
     analysis: str = ""
     result: dict[str, Any] = {}
     findings: tuple[Finding, ...] = ()
+    statements: tuple[Statement, ...] = ()
     actions: tuple[Action, ...] = ()
     missing: tuple[str, ...] = ()
     problems: tuple[dict[str, Any], ...] = ()

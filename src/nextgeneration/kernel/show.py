@@ -49,6 +49,6 @@ def brief(text: str, limit: int) -> str:
     if len(line) <= limit:
         return line
     head = line[: max(limit - 1, 0)]
-    if line[len(head)] != " " and " " in head:
+    if line[len(head)] != " " and head.rfind(" ") > limit // 2:  # a long path would be lost whole
         head = head[: head.rindex(" ")]
     return head.rstrip(" ,;:.–—-(") + "…"

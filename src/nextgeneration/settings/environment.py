@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,15 @@ class Environment:
         """The entries of ``PATH`` in order, as written; none when it is unset or empty."""
         text = self.get("PATH") or self.get("Path")
         return tuple(text.split(";" if self.system == "Windows" else ":")) if text else ()
+
+    def program(self, name: str) -> str | None:
+        """Where ``name`` is among the absolute entries of ``PATH``.
+
+        Relative and empty entries mean the current folder, which may be a stranger's repository: what we start by
+        ourselves is never taken from there.
+        """
+        folders = [entry for entry in self.path if entry.startswith("/") or (self.system == "Windows" and ":" in entry)]
+        return shutil.which(name, path=os.pathsep.join(folders)) if folders else None
 
     @property
     def shell(self) -> str:

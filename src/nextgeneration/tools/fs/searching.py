@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +21,7 @@ from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import shortened
 from nextgeneration.kernel.tools import ToolContext, ToolResult, ToolSpec
+from nextgeneration.settings.environment import Environment
 from nextgeneration.tools.base import Args, BaseTool
 from nextgeneration.tools.beneath import parts_of
 from nextgeneration.tools.control_files import may_hold_secrets
@@ -87,7 +87,7 @@ class FsSearch(BaseTool):
 
     def __init__(self, ripgrep: str | None = None) -> None:
         """``ripgrep`` is its path; by default it is looked for, and ``""`` does without."""
-        self._ripgrep = (shutil.which("rg") or "") if ripgrep is None else ripgrep
+        self._ripgrep = (Environment.current().program("rg") or "") if ripgrep is None else ripgrep
 
     async def call(self, args: SearchArgs, context: ToolContext) -> ToolResult:
         """The matching lines."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -241,7 +240,17 @@ class Bubblewrap:
             *(part for path in command.writable for part in ("--bind", str(path), str(path))),
             *("--remount-ro", "/", "--remount-ro", "/dev"),
             *self._settings(command, toolchains),
-            *("--json-status-fd", str(reports), "--", "/bin/sh", "-c", _INNER, "sh", str(limits.processes)),
+            *(
+                "--json-status-fd",
+                str(reports),
+                "--",
+                "/bin/sh",
+                "-c",
+                _INNER,
+                "sh",
+                _namespace(),
+                str(limits.processes),
+            ),
             *command.argv,
         ]
         cleaner = [sys.executable, "-I", "-S", placeholders.__file__]
@@ -285,13 +294,24 @@ cd {workspace} && mkdir -m 1555 -- {names} 2>/dev/null
 exec "$@"
 """
 
+# A bubblewrap that did not separate this shell from us confines nothing, whatever it answers.
+_SEPARATE = """\
+[ "$(readlink /proc/self/ns/pid)" != "$1" ] || { echo 'bubblewrap gave no confinement' >&2; exit 125; }
+shift
+"""
+
 # The number of processes is counted per user namespace, so it can only be set inside. (`-u` is
 # bash's name for it, `-p` dash's.)
-_INNER = """\
-n=$1; shift
-{ ulimit -u "$n" || ulimit -p "$n"; } 2>/dev/null
+_INNER = f"""\
+{_SEPARATE}n=$1; shift
+{{ ulimit -u "$n" || ulimit -p "$n"; }} 2>/dev/null
 exec "$@"
 """
+
+
+def _namespace() -> str:
+    """The process namespace we are in."""
+    return str(Path("/proc/self/ns/pid").readlink())
 
 
 def _private_folders(limits: Limits) -> list[str]:
@@ -360,7 +380,7 @@ class Containment:
     def _try(self) -> Confinement:
         if sys.platform != "linux":
             return Unconfined(_NOT_LINUX)
-        program = shutil.which("bwrap", path=":".join(self._environment.path) or os.defpath)
+        program = self._environment.program("bwrap")
         if program is None:
             return Unconfined(_NO_PROGRAM)
         detail = ""
@@ -380,7 +400,7 @@ class Containment:
                 *mounts.system_mounts((), None),
                 *_private_folders(Limits(temporary_mb=1)),
                 *(["--ro-bind-fd", str(usr), "/usr"] if by_descriptor else []),
-                *("--remount-ro", "/", "--", "/bin/sh", "-c", ":"),
+                *("--remount-ro", "/", "--", "/bin/sh", "-c", _SEPARATE, "sh", _namespace()),
             ]
             tried = subprocess.run(
                 argv,
