@@ -155,7 +155,7 @@ class CheckpointStore:
             "parent_id": row.parent,
             "type": row.type,
             "blob": row.blob,
-            "crc": _crc(row.blob, row.metadata.encode()),
+            "crc": _crc(row.blob, row.metadata),
             "metadata": row.metadata,
             "run_id": row.run,
         }
@@ -172,16 +172,21 @@ class CheckpointStore:
             "channel": row.channel,
             "type": row.type,
             "blob": row.blob,
-            "crc": _crc(row.blob, row.channel.encode()),
+            "crc": _crc(row.blob, row.channel),
         }
 
 
-def _crc(blob: bytes, rest: bytes) -> int:
-    return zlib.crc32(rest, zlib.crc32(blob))
+def _crc(blob: bytes, rest: str) -> int:
+    return zlib.crc32(rest.encode(), zlib.crc32(blob))
+
+
+def _intact(row: Any, rest: Any) -> bool:
+    """Whether a row holds what was written; SQLite keeps any type in any column."""
+    return isinstance(row.blob, bytes) and isinstance(rest, str) and row.crc == _crc(row.blob, rest)
 
 
 def _checkpoint(row: Any) -> StoredCheckpoint:
-    if not isinstance(row.blob, bytes) or row.crc != _crc(row.blob, row.metadata.encode()):
+    if not _intact(row, row.metadata):
         raise CheckpointRefused(thread=row.thread_id, detail=f"checkpoint {row.checkpoint_id} is not what was written")
     return StoredCheckpoint(
         row.thread_id, row.ns, row.checkpoint_id, row.parent_id, row.type, row.blob, row.metadata, row.run_id
@@ -189,7 +194,7 @@ def _checkpoint(row: Any) -> StoredCheckpoint:
 
 
 def _write(row: Any) -> StoredWrite:
-    if not isinstance(row.blob, bytes) or row.crc != _crc(row.blob, row.channel.encode()):
+    if not _intact(row, row.channel):
         raise CheckpointRefused(thread=row.thread_id, detail=f"a write of {row.task_id} is not what was written")
     return StoredWrite(
         row.thread_id,
