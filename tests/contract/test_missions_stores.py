@@ -39,7 +39,7 @@ STORE, EFFECTS, APPROVALS = MissionStore(), EffectStore(), ApprovalStore()
 
 async def accepted(missions, calls=10):
     budget = MissionBudget(tool_calls=calls)
-    return await missions.accept(MissionRequest(goal="mend the roof", workspace="/tmp", budget=budget))
+    return await missions.accept(MissionRequest(goal="mend the roof", workspace="/srv/roof", budget=budget))
 
 
 def effect(mission, position, **change):

@@ -70,7 +70,7 @@ def start(tmp_path, lease=30.0, pause=0.0):
 
 
 async def accept(missions, count):
-    return [(await missions.accept(MissionRequest(goal=f"g{n}", workspace="/tmp"))).id for n in range(count)]
+    return [(await missions.accept(MissionRequest(goal=f"g{n}", workspace="/srv/roof"))).id for n in range(count)]
 
 
 async def test_processes_share_the_missions_of_one_file(missions, tmp_path):
