@@ -75,15 +75,16 @@ async def by_hand() -> float:
 async def measure() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
+        (root / "workspace").mkdir()
         opened = open_services(
-            root,
+            root / "workspace",
             storage_settings=StorageSettings(home=root / "home"),
             mission_settings=MissionSettings(missions_at_once=20),
             tools=[FakeTool("t.look", look)],
             templates=templates(root / "templates"),
         )
         async with opened as services:
-            return await rows(services, folder)
+            return await rows(services, str(root / "workspace"))
 
 
 async def rows(services: Services, folder: str) -> list[dict[str, Any]]:

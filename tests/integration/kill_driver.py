@@ -98,9 +98,12 @@ async def main():
     config = AgentFactoryConfig(templates_dir=folder, enable_hot_reload=False, preload_templates=[])
     manager = TemplateManager(config, TemplateLibrary(folder, builtin=False))
     settings = StorageSettings(home=ROOT / "home")
-    async with open_services(ROOT, storage_settings=settings, tools=tools(), templates=manager) as services:
+    (ROOT / "workspace").mkdir(exist_ok=True)
+    async with open_services(
+        ROOT / "workspace", storage_settings=settings, tools=tools(), templates=manager
+    ) as services:
         for n in range(MISSIONS):
-            request = MissionRequest(goal="plumb", workspace=str(ROOT), options=MissionOptions(actions=8))
+            request = MissionRequest(goal="plumb", workspace=str(ROOT / "workspace"), options=MissionOptions(actions=8))
             mission = await services.missions.accept(request, key=f"mission-{n}")
             print("accepted", mission.id, flush=True)
         while True:

@@ -68,7 +68,9 @@ class Scenario:
     async def run(self):
         storage = Storage.open(f"sqlite:///{self.root}/nextgen.db")
         missions = Missions(storage, at=self.at)
-        mission = await missions.accept(MissionRequest(goal="mend the roof", workspace=str(self.root)), key="1")
+        mission = await missions.accept(
+            MissionRequest(goal="mend the roof", workspace=str(self.root / "workspace")), key="1"
+        )
         while not (await missions.get(mission.id)).status.ended:
             await self.attempt(missions, mission.id)
             await self.answer(missions)

@@ -122,6 +122,21 @@ class PinChanged(MissionError):
     mend = Texts("A running mission keeps its revisions.", "Une mission en cours garde ses révisions.")
 
 
+class StateExposed(MissionError, ValueError):
+    """The workspace holds this installation's own state, where a command of an agent could write to it."""
+
+    code = "NG-MISSION-012"
+    what = Texts(
+        "The workspace {workspace} holds the state of NextGeneration ({home})",
+        "L'espace de travail {workspace} contient l'état de NextGeneration ({home})",
+    )
+    mend = Texts(
+        "Set NG_HOME to a folder outside the workspace, or to one called .nextgen, closed to agents.",
+        "Réglez NG_HOME sur un dossier hors de l'espace de travail, ou nommé .nextgen, fermé aux agents.",
+    )
+    exit_code = 2
+
+
 class EffectError(NGError):
     """Base of errors about one effect."""
 

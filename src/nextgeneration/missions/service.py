@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from nextgeneration.events.bus import Bus
@@ -23,6 +24,7 @@ from nextgeneration.missions.errors import (
     IdempotencyConflict,
     MissionAmbiguous,
     MissionUnknown,
+    StateExposed,
 )
 from nextgeneration.missions.holders import this_process
 from nextgeneration.missions.records import Effect, Pin
@@ -110,8 +112,10 @@ class Missions:
             GoalRefused: the goal is empty or too long.
             BudgetRefused: the budget is none, or more than the settings leave.
             IdempotencyConflict: the key stands for another request.
+            StateExposed: the workspace holds our own state.
         """
         goal = self._goal(request.goal)
+        self._apart(request.workspace)
         budget = self._budget(request)
         shared, at = self._shared, iso(self._shared.clock.now())
         mission = Mission(
@@ -166,6 +170,14 @@ class Missions:
         if len(goal) > self.settings.mission_max_goal:
             raise GoalRefused(detail=f"{len(goal)} > {self.settings.mission_max_goal}")
         return goal
+
+    def _apart(self, workspace: str) -> None:
+        """Refuse a workspace whose agents could write what this class keeps; ``.nextgen`` is closed to them."""
+        if self._shared.storage.path is None:
+            return
+        home, root = self._shared.storage.path.parent.resolve(), Path(clean(workspace)).resolve()
+        if home.is_relative_to(root) and ".nextgen" not in home.relative_to(root).parts:
+            raise StateExposed(workspace=str(root), home=str(home))
 
     def _budget(self, request: MissionRequest) -> Budget:
         asked, settings = request.budget, self.settings

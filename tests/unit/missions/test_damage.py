@@ -47,7 +47,7 @@ async def test_a_changed_byte_names_the_record_and_harms_no_other_mission(bench,
     await full_mission(bench)
     assert await missions.integrity() == []
     await storage.write(lambda c: c.execute(text(FLIP.format(table=table, column=column))))
-    other = await missions.accept(MissionRequest(goal="another", workspace="/tmp"))
+    other = await missions.accept(MissionRequest(goal="another", workspace="/srv/work"))
     damages = await missions.integrity()
     assert {damage.mission for damage in damages} == {bench.claim.id}
     assert {damage.table for damage in damages} == {table}

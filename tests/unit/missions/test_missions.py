@@ -32,7 +32,7 @@ from nextgeneration.storage.errors import StorageFull
 
 Revision = namedtuple("Revision", "digest data")
 
-REQUEST = MissionRequest(goal="mend the roof", workspace="/tmp")
+REQUEST = MissionRequest(goal="mend the roof", workspace="/srv/work")
 
 
 def with_budget(**budget):
@@ -60,7 +60,7 @@ async def test_what_the_goal_hides_is_cleaned(missions):
 @pytest.mark.parametrize("goal", ["", "   \n\t", "\u200b\u200b", "x" * 20_001])
 async def test_a_goal_that_says_nothing_or_too_much_is_refused(missions, goal):
     with pytest.raises(GoalRefused):
-        await missions.accept(MissionRequest(goal=goal, workspace="/tmp"))
+        await missions.accept(MissionRequest(goal=goal, workspace="/srv/work"))
     assert await missions.list() == []
 
 
@@ -91,7 +91,7 @@ async def test_the_same_key_is_the_same_mission_once_and_for_ever(missions, stor
     again = Missions(storage)
     assert (await again.accept(REQUEST, key="k")).id == taken[0].id
     with pytest.raises(IdempotencyConflict):
-        await again.accept(MissionRequest(goal="something else", workspace="/tmp"), key="k")
+        await again.accept(MissionRequest(goal="something else", workspace="/srv/work"), key="k")
     with pytest.raises(IdempotencyConflict):
         await again.accept(REQUEST.model_copy(update={"options": MissionOptions(network=True)}), key="k")
     assert (await again.accept(REQUEST, key="k2")).id != taken[0].id

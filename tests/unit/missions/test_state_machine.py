@@ -43,7 +43,7 @@ class MissionMachine(RuleBasedStateMachine):
             "once": FakeTool("once", self.act, effect=EffectRule.ONCE, risk=RiskLabel.WRITE),
             "keyed": FakeTool("keyed", self.act, effect=EffectRule.IDEMPOTENT, risk=RiskLabel.WRITE),
         }
-        request = MissionRequest(goal="x", workspace="/tmp")
+        request = MissionRequest(goal="x", workspace="/srv/work")
         self.id = self.run(self.missions.accept(request)).id
         self.claim = None
         self.zombies = []
