@@ -309,7 +309,7 @@ class Life:
         return listed == sorted(taken) and not await services.missions.integrity()
 
     def _big(self, n):
-        return MissionRequest(goal=f"mission {n} " + "x" * 18_000, workspace=str(self.root))
+        return MissionRequest(goal=f"mission {n} " + "x" * 18_000, workspace=str(self.root / "workspace"))
 
 
 # -- the server --------------------------------------------------------------------------------------------------------
