@@ -99,8 +99,8 @@ class Claim(Lease):
             pinning(connection)
             adding(connection)
 
-        names = [task.id for task in tasks]
-        draft = Draft(event, {"tasks": names, "revisions": {pin.name: pin.digest for pin in fresh}})
+        planned = [{"id": task.id, "agent": task.agent, "depends": list(task.depends)} for task in tasks]
+        draft = Draft(event, {"tasks": planned, "revisions": {pin.name: pin.digest for pin in fresh}})
         await self.commit(draft, change=change)
         self._plan = dict(plan)
         self._pins.update({pin.name: pin for pin in fresh})

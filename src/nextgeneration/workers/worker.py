@@ -58,9 +58,10 @@ class Worker:
     async def _lead(self, claim: Claim) -> Outcome:
         try:
             return await self._supervisor.lead(claim)
-        except (LeaseLost, MissionCancelled):
-            raise
         except NGError as error:
+            if error.control or error.retryable:
+                # The mission is another's, or the disk is full for now: it stays resumable.
+                raise
             # A named refusal (a damaged record, a plan that does not hold): trying again gives the same.
             await claim.park(as_problem(error, claim.mission.lang)["message"])
             raise
