@@ -1,6 +1,7 @@
 """Draw docs/try.svg and renew the transcript in README.md from a real run of ``nextgen try`` on a terminal.
 
-The demo runs in a pseudo-terminal and its question is answered with ``a``; nothing is edited but folder names.
+The demo runs in a pseudo-terminal and its question is answered with ``a``; nothing is edited but folder names and
+what is cut, which is said.
 """
 
 from __future__ import annotations
@@ -74,12 +75,32 @@ def settled(text: str) -> str:
     return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
+def shortened(screen: str, kept: int = 12) -> str:
+    """The screen with the patch cut after its first lines, which is said."""
+    lines = screen.split("\n")
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    first = next(n for n, line in enumerate(plain) if line.strip().startswith("@@"))
+    last = next(n for n, line in enumerate(plain) if line.startswith("then, to verify"))
+    cut = f"  ⋮ {last - first - kept} more lines of the patch"
+    return "\n".join([*lines[: first + kept], cut, *lines[last:]])
+
+
+def without_card(plain: str) -> str:
+    """The transcript for the README: the approval card is in the picture."""
+    lines = plain.split("\n")
+    card = next(n for n, line in enumerate(lines) if line.startswith("── Approval"))
+    asked = next(n for n, line in enumerate(lines) if line.startswith("[a]pprove"))
+    return "\n".join(
+        [*lines[: card + 1], "  ⋮ the card: why, the patch, and what verifies it (see the picture)", *lines[asked:]]
+    )
+
+
 def main() -> None:
-    screen = settled(recorded())
+    screen = shortened(settled(recorded()))
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi("$ make try\n" + screen))
     console.save_svg(str(ROOT / "docs" / "try.svg"), title="nextgen try")
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen)
+    plain = without_card(re.sub(r"\x1b\[[0-9;]*m", "", screen))
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     block = f"<!-- try -->\n```text\n{plain}\n```\n<!-- /try -->"

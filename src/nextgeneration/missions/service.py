@@ -114,9 +114,8 @@ class Missions:
             IdempotencyConflict: the key stands for another request.
             StateExposed: the workspace holds our own state.
         """
-        goal = self._goal(request.goal)
         self._apart(request.workspace)
-        budget = self._budget(request)
+        goal, budget = self._goal(request.goal), self._budget(request)
         shared, at = self._shared, iso(self._shared.clock.now())
         mission = Mission(
             id=new_id("mis"),
