@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from nextgeneration.missions.approvals import Approvals
 from nextgeneration.missions.boundaries import At, nowhere
 from nextgeneration.missions.service import Missions
 from nextgeneration.services.embedded import MissionHost
-from nextgeneration.services.errors import WorkspaceMissing
+from nextgeneration.services.errors import ScratchUnsafe, WorkspaceMissing
 from nextgeneration.settings.agents import AgentFactoryConfig
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
@@ -55,9 +57,19 @@ class Services:
 
 
 def scratch_in(home: Path, mission: str) -> Path:
-    """The private folder of one mission, made on first use (0700)."""
+    """The private folder of one mission, made on first use (0700).
+
+    Raises:
+        ScratchUnsafe: something else stands there, or it is another user's.
+    """
     folder = home / "scratch" / mission
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (folder.parent, folder):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state = path.lstat()
+        if not stat.S_ISDIR(state.st_mode) or (os.name == "posix" and state.st_uid != os.geteuid()):
+            raise ScratchUnsafe(path=str(path))
+        if os.name == "posix" and stat.S_IMODE(state.st_mode) & 0o077:
+            path.chmod(0o700)
     return folder
 
 

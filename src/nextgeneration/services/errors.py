@@ -25,3 +25,14 @@ class WorkspaceMissing(NGError, ValueError):
     what = Texts("{path} is not a folder", "{path} n'est pas un dossier")
     mend = Texts("Give an existing folder with --workspace.", "Donnez un dossier existant avec --workspace.")
     exit_code = 2
+
+
+class ScratchUnsafe(NGError):
+    """Where a mission's temporary files belong stands something that is not this user's own folder."""
+
+    code = "NG-SERVICE-010"
+    what = Texts(
+        "{path} is not this user's own folder: temporary files are not put there",
+        "{path} n'est pas un dossier de cet utilisateur : les fichiers temporaires n'y vont pas",
+    )
+    mend = Texts("Look at what is there and remove it.", "Examinez ce qui s'y trouve et retirez-le.")
