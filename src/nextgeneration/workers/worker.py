@@ -59,10 +59,11 @@ class Worker:
         try:
             return await self._supervisor.lead(claim)
         except NGError as error:
-            if error.control or error.retryable:
+            if claim.over or error.retryable:
                 # The mission is another's, or the disk is full for now: it stays resumable.
                 raise
-            # A named refusal (a damaged record, a plan that does not hold): trying again gives the same.
+            # A named refusal (a damaged record, an agent that asks for something else than it did before): trying
+            # again gives the same.
             await claim.park(as_problem(error, claim.mission.lang)["message"])
             raise
         except Exception as error:
