@@ -181,6 +181,9 @@ async def _line(
             found = await current() if current else None
             if found is not None and found.status != "pending":
                 return found
+    except asyncio.CancelledError:
+        voice.note("")  # Ctrl-C leaves the cursor behind the question
+        raise
     finally:
         typed.cancel()
 

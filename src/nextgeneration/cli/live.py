@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
@@ -63,7 +63,8 @@ _OTHERS = re.compile(r" \(\+\d+\)$")
 """How a title counts the checks that go with its call: the card names them."""
 
 LABEL = 24
-WIDEST_LABEL = 60
+WIDEST_LABEL = 48
+WIDEST_DOING = 60
 
 
 @dataclass
@@ -91,7 +92,7 @@ class Row:
         """What is said after the label: the state, what is being done, findings and seconds."""
         said = _STATE.get(self.state)
         parts = [f"{said.say(voice.lang) if said else self.state:<11}"]
-        if self.found is not None:
+        if self.found or (self.found is not None and self.state in {"done", "partial"}):
             text = (_FOUND_ONE if self.found == 1 else _FOUND).say(voice.lang, n=self.found)
             parts.append(f"{text:<12}")
         if self.seconds is not None:
@@ -148,7 +149,8 @@ class Progress:
         from rich.console import Console
         from rich.live import Live
 
-        console = Console(file=self._voice.err, highlight=False, no_color=not self._voice.colour(self._voice.err))
+        colours: Literal["auto"] | None = "auto" if self._voice.colour(self._voice.err) else None
+        console = Console(file=self._voice.err, highlight=False, color_system=colours)
         self._live = Live(get_renderable=self._tree, console=console, refresh_per_second=10, transient=False)
         self._live.start()
 
@@ -235,7 +237,7 @@ class Progress:
             return
         row = self._row(event, tool)
         line = str(event.data.get("line", ""))
-        row.doing = escaped(brief(f"{tool}  {line}".strip(), WIDEST_LABEL), newlines=False)
+        row.doing = escaped(brief(f"{tool}  {line}".strip(), WIDEST_DOING), newlines=False)
 
     def _asked(self, event: Event) -> None:
         title = escaped(brief(_OTHERS.sub("", str(event.data.get("title", ""))), 100), newlines=False)

@@ -109,7 +109,7 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     took = "" if seconds is None else _TOOK.say(lang, seconds=seconds)
     found = ["", voice.paint(_MISSION.say(lang, id=report.mission, status=status, took=took), "bold")]
     if report.tasks:
-        found.append(headline(report))
+        found.append(headline(report, lang))
     else:
         found += [escaped(sentence.text) for sentence in report.answer]
     found += _findings(report, voice)

@@ -54,7 +54,7 @@ def _detail(error: Any) -> str:
         return _bad_value(parameter, error.message)
     if error.message.startswith("Got unexpected"):
         return _EXTRA.say(
-            user_language(), detail=brief(error.message.partition("(")[2].rpartition(")")[2] or error.message, 200)
+            user_language(), detail=brief(error.message.rpartition(" (")[2].rstrip(")"), 200)
         )
     return str(error.message)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from nextgeneration.agents.records import AgentRecords
 from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.language import Texts
-from nextgeneration.kernel.reports import Report, ReportStatus
+from nextgeneration.kernel.reports import Cost, Report, ReportStatus
 from nextgeneration.missions.approvals import Approvals
 from nextgeneration.missions.schema import Approval, ApprovalStatus, Mission, TaskRecord
 from nextgeneration.missions.service import Missions
@@ -63,7 +63,7 @@ async def standing(missions: Missions, ref: str) -> MissionReport:
     if mission.report is not None and "mission" in mission.report:
         return MissionReport.model_validate(mission.report)
     tasks = await missions.tasks(mission.id)
-    if mission.report is not None:
+    if mission.report:
         tasks = [_only_task(mission)]
     reports = {task.id: task.report for task in tasks if task.report is not None}
     outcomes = tuple(_task(task) for task in tasks if task.report is not None)
@@ -83,6 +83,7 @@ async def standing(missions: Missions, ref: str) -> MissionReport:
         findings=findings,
         actions=actions,
         tasks=outcomes,
+        cost=Cost(tool_calls=mission.tool_calls, seconds=mission.seconds),
         missing=(*missing_parts(outcomes), *open_) if not mission.status.ended else missing_parts(outcomes),
     )
 

@@ -56,7 +56,9 @@ _COST = Texts(
     "Mission {id}, {start} – {end}. {calls} appels d'outils, {models} appels de modèles, {credits} crédits, "
     "{seconds:.1f} s d'agents. Dossier : {workspace}",
 )
-_MARKS = re.compile(r"([\\`*_\[\]<>|#~])")
+_MARKS = re.compile(r"([\\`*_\[\]<>|#~&$])")
+_LIVE = re.compile(r"://|\bwww\.|@|#\d|:[a-z0-9_+-]+:", re.IGNORECASE)
+"""Words that code hosts turn into links, mentions and pictures by themselves: they are shown as code."""
 _START = re.compile(r"^([-+=]|\d+[.)])")
 
 
@@ -87,7 +89,7 @@ class _Page:
         status = STATUS.get(report.status, Texts(report.status, report.status)).say(lang)
         seconds = seconds_between(report.created_at, report.ended_at) if report.status != "waiting" else None
         took = "" if seconds is None else _TOOK.say(lang, seconds=seconds)
-        said = headline(report) if report.tasks else ""
+        said = headline(report, lang) if report.tasks else ""
         yield _STATUS.say(lang, status=_capital(status), took=took, headline=said).strip() + "\n"
         yield from self._answer()
         yield from self._section(_REMAINS, self._table(), self._open)
@@ -279,7 +281,9 @@ def _capital(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Text from outside as Markdown that shows exactly its characters, on one line."""
-    return _MARKS.sub(r"\\\1", escaped(" ".join(text.split()), newlines=False))
+    words = escaped(" ".join(text.split()), newlines=False).split(" ")
+    shown = (_code(word).replace("|", "\\|") if _LIVE.search(word) else _MARKS.sub(r"\\\1", word) for word in words)
+    return " ".join(shown)
 
 
 def _line(text: str) -> str:

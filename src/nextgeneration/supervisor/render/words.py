@@ -76,9 +76,9 @@ def counts(entries: Iterable[MergedFinding], lang: Lang) -> str:
     )
 
 
-def headline(report: MissionReport) -> str:
+def headline(report: MissionReport, lang: Lang) -> str:
     """What remains and what was fixed, in a line."""
-    lang, left, fixed = report.lang, open_findings(report), fixed_findings(report)
+    left, fixed = open_findings(report), fixed_findings(report)
     if not left and not fixed:
         return _NOTHING.say(lang)
     said = _ALL_FIXED.say(lang)

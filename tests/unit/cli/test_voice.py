@@ -1,0 +1,164 @@
+"""How progress and data are written, whatever the events hold and wherever they go."""
+
+import errno
+import io
+
+import pytest
+
+from nextgeneration.cli.live import Progress
+from nextgeneration.cli.summary import exit_code, lines, most_telling
+from nextgeneration.cli.voice import Voice
+from nextgeneration.events.schema import Event
+from nextgeneration.kernel.findings import Severity
+from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.show import brief
+from nextgeneration.supervisor.outcome import ActionStatus
+
+
+@pytest.fixture
+def voice():
+    return Voice(out=io.StringIO(), err=io.StringIO(), into=io.StringIO())
+
+
+def heard(voice, *events):
+    progress = Progress(voice, "m", "do it")
+    with progress:
+        for number, (kind, task, data) in enumerate(events, 1):
+            progress.hear(Event("m", number, "2026-11-21T12:00:00Z", kind, task, data))
+    return voice.err.getvalue()
+
+
+def test_a_plan_names_its_agents_when_the_journal_does(voice):
+    tasks = [{"id": "t1", "agent": "ada"}, {"id": "t2", "agent": "bob"}]
+    assert "plan: 2 tasks (ada, bob)" in heard(voice, ("mission.planned", None, {"tasks": tasks}))
+
+
+def test_a_plan_of_ids_alone_is_counted(voice):
+    assert "plan: 1 task\n" in heard(voice, ("mission.planned", None, {"tasks": ["t1"]}))
+    more = heard(
+        voice, ("mission.planned", None, {"tasks": 2}), ("mission.replanned", None, {"tasks": ["a", "b", "c"]})
+    )
+    assert "plan: 2 tasks" in more
+    assert "plan changed: 1 more" in more
+    assert "no agent fits" in heard(voice, ("mission.planned", None, {"tasks": []}))
+
+
+def test_agents_and_actions_are_told_as_they_change(voice):
+    said = heard(
+        voice,
+        ("task.started", "t1", {"agent": "ada"}),
+        ("effect.intent", "t1", {"tool": "code.audit"}),
+        ("effect.progress", "t9", {"tool": "unknown task"}),
+        ("task.ended", "t1", {"agent": "ada", "status": "failed", "findings": 0, "cost": {"seconds": 1.5}}),
+        ("task.ended", "t2", {"agent": "bob", "status": "done", "findings": 1}),
+        ("approval.asked", "act_1", {"approval": "apr_1", "title": "Change x (+2)", "label": "write"}),
+        ("approval.decided", "act_1", {"approval": "apr_1", "verdict": "rejected", "by": "human:ada"}),
+        ("effect.intent", "act_2", {"tool": "fs.patch"}),
+        ("action.done", "t1", {"action": "act_2", "status": "failed"}),
+        ("action.done", "t1", {"action": "act_3", "status": "surprising"}),
+        ("approval.decided", "act_4", {"approval": "apr_9", "verdict": "odd", "by": "rule:x"}),
+        ("mission.cancelled", None, {"by": "human:bob"}),
+        ("something.else", None, {}),
+    )
+    for line in (
+        "✗ ada                       failed         1.5 s",
+        "✓ bob                       done         1 finding",
+        "? Change x: waits for approval [write]",
+        "✗ Change x: refused (human:ada)",
+        "✗ fs.patch: failed",
+        "▸ act_3: surprising",
+        "odd (rule:x)",
+        "cancelled by human:bob",
+    ):
+        assert line in said
+
+
+def test_another_missions_events_are_not_shown(voice):
+    progress = Progress(voice, "m", "x")
+    progress.hear(Event("other", 1, "", "task.started", "t1", {"agent": "eve"}))
+    assert "eve" not in voice.err.getvalue()
+
+
+def test_nothing_from_outside_reaches_the_terminal_raw(voice):
+    evil = "a\x1b[2Jb\u202ec"
+    said = heard(
+        voice,
+        ("task.started", "t1", {"agent": evil}),
+        ("approval.asked", "act_1", {"approval": "1", "title": evil, "label": "write"}),
+        ("approval.decided", "act_1", {"approval": "1", "verdict": "approved", "by": evil}),
+        ("mission.cancelled", None, {"by": evil}),
+    )
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+
+
+class Broken(io.StringIO):
+    def __init__(self, error):
+        super().__init__()
+        self._error = error
+
+    def write(self, _text):
+        raise self._error
+
+
+def test_a_reader_that_left_is_remembered_and_progress_never_fails(voice):
+    voice.out = Broken(BrokenPipeError())
+    voice.data("x")
+    assert voice.deaf
+    voice.data("y")
+    voice.err = Broken(OSError(errno.EIO, "gone"))
+    voice.note("nobody reads this")
+
+
+def test_a_table_on_a_pipe_is_not_cut(voice):
+    voice.table([Texts("A", "A"), Texts("B", "B")], [[("x", "bold"), ("word " * 30, "dim")]])
+    assert voice.out.getvalue() == "x  " + ("word " * 30).rstrip() + "\n"
+    voice.table([Texts("A", "A")], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "short"),
+    [
+        ("one two three", 20, "one two three"),
+        ("one two three", 9, "one two…"),
+        ("one two, three", 10, "one two…"),
+        ("a very/long/path/without/any/space", 15, "a very/long/pa…"),
+        ("  lines\n and\ttabs ", 40, "lines and tabs"),
+        ("abc", 0, "…"),
+    ],
+)
+def test_texts_are_cut_between_words(text, limit, short):
+    assert brief(text, limit) == short
+    assert len(short) <= max(limit, 1)
+
+
+def test_the_most_telling_of_several_codes():
+    assert most_telling([]) == 0
+    assert most_telling([0, 3, 4]) == 4
+    assert most_telling([3, 6, 4]) == 6
+    assert most_telling([6, 1, 130]) == 130
+    assert most_telling([1, 6]) == 1
+
+
+def test_exit_codes_by_what_a_mission_came_to(report):
+    found = report()
+    assert exit_code(found, None) == 0
+    assert exit_code(found, Severity.CRITICAL) == 3
+    assert exit_code(report(status="cancelled"), None) == 1
+    assert exit_code(report(action=ActionStatus.PENDING), Severity.INFO) == 4
+    assert exit_code(report(action=ActionStatus.REJECTED), None) == 4
+    assert exit_code(report(action=ActionStatus.FAILED), None) == 1
+    assert exit_code(report(action=ActionStatus.DONE), None) == 0
+    assert exit_code(report(action=ActionStatus.DONE, passed=False), None) == 1, "not fixed is not ok"
+    assert exit_code(report(tasks="over_budget", action=ActionStatus.PENDING), None) == 6
+
+
+def test_the_summary_is_short_and_worst_first(voice, report):
+    text = "\n".join(lines(report(findings=30), voice, None))
+    assert text.index("critical") < text.index("more in the report")
+    assert "… and 22 more in the report" in text
+    failed = "\n".join(lines(report(action=ActionStatus.FAILED), voice, None))
+    assert "✗ drop it: failed" in failed
+    voice.lang = "fr"
+    still = "\n".join(lines(report(action=ActionStatus.DONE, passed=False), voice, None))
+    assert "✗ drop it : faite, mais le problème demeure" in still
