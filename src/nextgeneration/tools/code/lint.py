@@ -188,14 +188,15 @@ async def _propose(ruff: Ruff, fixed: dict[str, list[str]], lines: _Lines, notes
     order = sorted(diffs, key=lambda path: (-max(worst.get(i, 0) for i in fixed.get(path, [""])), path))
     for path in order[:MAX_PATCHES]:
         ids = tuple(dict.fromkeys(fixed.get(path, ())))
-        if not ids or len(diffs[path]) > MAX_PATCH:
+        patch = fitted(diffs[path], lines.text(path)) if ids and len(diffs[path]) <= MAX_PATCH else ""
+        if not patch:
             continue
         reason = Texts("Ruff's safe fixes for {path}: {rules}", "Corrections sûres de Ruff pour {path} : {rules}")
         counts = Counter(f.rule.rpartition(".")[2] for f in notes.findings.values() if f.id in ids)
         notes.proposals.append(
             Proposal(
                 tool="fs.patch",
-                args={"patch": fitted(diffs[path], lines.text(path))},
+                args={"patch": patch},
                 reason=notes.say(reason, path=path, rules=", ".join(sorted(counts))),
                 fixes=ids,
                 verify=Check(tool="code.lint", args={"paths": [path]}, absent=ids),

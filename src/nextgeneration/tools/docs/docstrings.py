@@ -277,8 +277,8 @@ def _propose(workspace: Workspace, paths: Sequence[str], notes: Notes, deadline:
     """Propose stubs for the files with most missing: stubs for everything at once are nobody's wish."""
     for source in read_all(workspace, paths[:MAX_PROPOSALS], notes, deadline):
         missing = [item for item in _public(source) or () if item.docstring is None]
-        changed = with_stubs(source, missing, notes.lang)
-        if changed == source.text:
+        patch = unified(source.path, source.text, with_stubs(source, missing, notes.lang))
+        if not patch:
             continue
         fixes = tuple(f.id for f in notes.findings.values() if f.rule == _MISSING and _path(f) == source.path)
         reason = Texts(
@@ -288,7 +288,7 @@ def _propose(workspace: Workspace, paths: Sequence[str], notes: Notes, deadline:
         notes.proposals.append(
             Proposal(
                 tool="fs.patch",
-                args={"patch": unified(source.path, source.text, changed)},
+                args={"patch": patch},
                 reason=notes.say(reason, path=source.path),
                 fixes=fixes,
                 verify=Check(tool="docs.docstrings", args={"paths": [source.path], "stubs": False}, absent=fixes),
