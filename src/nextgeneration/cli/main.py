@@ -12,11 +12,11 @@ import typer
 from typer.main import get_command
 
 from nextgeneration.cli.commands import agents, approvals, basics, missions, run, templates, tools
-from nextgeneration.cli.options import INTERRUPTED, text, told
+from nextgeneration.cli.options import INTERRUPTED, text, told, unforeseen
 from nextgeneration.cli.pages import PANELS, Command, Group
 from nextgeneration.cli.usage import usage_error
 from nextgeneration.cli.voice import Voice
-from nextgeneration.kernel.errors import InternalError, NGError
+from nextgeneration.kernel.errors import NGError
 
 app = typer.Typer(
     name="nextgen",
@@ -78,7 +78,7 @@ def run_command(args: Sequence[str]) -> int:
         return told(voice, error)
     except Exception as error:
         if not hasattr(error, "format_message"):
-            return told(voice, InternalError(kind=type(error).__name__, detail=str(error)[:500]))
+            return told(voice, unforeseen(error))
         return _usage(voice, error)
     return code if isinstance(code, int) else 0
 

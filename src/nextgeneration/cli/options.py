@@ -139,7 +139,12 @@ def _guarded(voice: Voice, command: Callable[[], int]) -> int:
         path = f" ({error.filename})" if error.filename else ""
         return told(voice, SystemRefused(detail=f"{error.strerror or error}{path}"))
     except Exception as error:
-        return told(voice, InternalError(kind=type(error).__name__, detail=str(error)[:500]))
+        return told(voice, unforeseen(error))
+
+
+def unforeseen(error: Exception) -> InternalError:
+    """An exception nobody named, as the error that says so."""
+    return InternalError(kind=type(error).__name__, detail=str(error)[:500])
 
 
 def told(voice: Voice, error: NGError) -> int:

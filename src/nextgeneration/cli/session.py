@@ -13,7 +13,7 @@ from typing import NamedTuple
 from nextgeneration.cli.cards import Answer, ask, card_lines
 from nextgeneration.cli.errors import ReportNotWritten
 from nextgeneration.cli.live import Progress
-from nextgeneration.cli.options import INTERRUPTED, told
+from nextgeneration.cli.options import INTERRUPTED, told, unforeseen
 from nextgeneration.cli.summary import exit_code, lines, write_files
 from nextgeneration.cli.voice import Voice
 from nextgeneration.cli.watching import follow_journal, pumped
@@ -248,9 +248,10 @@ class Session:
             raise KeyboardInterrupt from None
         except (MissionHeld, MissionEnded):
             return Ended(line.id, "", 0)  # somebody else was quicker
-        except NGError as error:
-            voice.error(error)
-            return Ended(line.id, "parked", error.exit_code)
+        except Exception as error:  # one mission that cannot go on keeps no command from its own work
+            wrong = error if isinstance(error, NGError) else unforeseen(error)
+            told(Voice(lang=voice.lang, debug=voice.debug, err=voice.err), wrong)
+            return Ended(line.id, "failed", wrong.exit_code)
         status = STATUS.get(outcome.status, Texts(outcome.status, outcome.status))
         voice.say(_RECOVERED, id=line.id, status=status, path=path)
         if outcome.pending:

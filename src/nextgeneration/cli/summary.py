@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -33,10 +34,12 @@ from nextgeneration.supervisor.render.words import (
 
 SHOWN = 8
 OFFERED = 3
+QUOTED = 15
 
 _MISSION = Texts("Mission {id}: {status}{took}", "Mission {id} : {status}{took}")
 _TOOK = Texts(" in {seconds:.1f} s", " en {seconds:.1f} s")
 _MORE = Texts("… and {n} more in the report", "… et {n} de plus dans le rapport")
+_LINES = Texts("… and {n} more lines in the report", "… et {n} lignes de plus dans le rapport")
 _AGREE = Texts(
     "{n} of them were found by two agents or more.", "{n} d'entre eux ont été trouvés par deux agents ou plus."
 )
@@ -109,7 +112,8 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     took = "" if seconds is None else _TOOK.say(lang, seconds=seconds)
     found = ["", voice.paint(_MISSION.say(lang, id=report.mission, status=status, took=took), "bold")]
     if report.tasks:
-        found.append(headline(report, lang))
+        found += [line for line in (headline(report, lang),) if line]
+        found += _said(report, voice)
     else:
         found += [escaped(sentence.text) for sentence in report.answer]
     found += _findings(report, voice)
@@ -127,6 +131,21 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     if path is not None:
         found.append(_REPORT.say(lang, path=path))
     return found
+
+
+def _said(report: MissionReport, voice: Voice) -> Iterator[str]:
+    """What tools said that belongs into the answer, word for word."""
+    for sentence in (sentence for sentence in report.answer if sentence.quote):
+        yield ""
+        yield voice.paint(escaped(sentence.text, newlines=False), "bold")
+        lines = escaped(sentence.quote).splitlines()
+        for line in lines[:QUOTED]:
+            yield from (f"  {part}" for part in textwrap.wrap(line, max(voice.columns - 4, 40)) or [""])
+        yield from _more_lines(len(lines) - QUOTED, voice)
+
+
+def _more_lines(count: int, voice: Voice) -> list[str]:
+    return ["  " + voice.paint(_LINES.say(voice.lang, n=count), "dim")] if count > 0 else []
 
 
 def _findings(report: MissionReport, voice: Voice) -> Iterator[str]:
@@ -180,7 +199,7 @@ def _taken(outcome: ActionOutcome, report: MissionReport, voice: Voice) -> Itera
         ActionStatus.REJECTED: ("✗", "medium"),
     }.get(outcome.status, ("✗", "bad"))
     status = action_status(outcome, voice.lang)
-    reason = escaped(gist(outcome.action.reason, 90), newlines=False)
+    reason = escaped(gist(outcome.action.reason, 90), newlines=False).removesuffix(".")
     yield (
         f"  {voice.paint(mark, style)} {reason}: {status}"
         if voice.lang == "en"

@@ -53,9 +53,7 @@ def _detail(error: Any) -> str:
     if kind == "BadParameter" and parameter is not None:
         return _bad_value(parameter, error.message)
     if error.message.startswith("Got unexpected"):
-        return _EXTRA.say(
-            user_language(), detail=brief(error.message.rpartition(" (")[2].rstrip(")"), 200)
-        )
+        return _EXTRA.say(user_language(), detail=brief(error.message.rpartition(" (")[2].rstrip(")"), 200))
     return str(error.message)
 
 

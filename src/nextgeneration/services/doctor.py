@@ -43,7 +43,7 @@ _TITLES = {
     "templates": Texts("Templates", "Modèles d'agents"),
     "documentation": Texts("Documentation", "Documentation"),
 }
-_SETTINGS = Texts("{count} are set by NG_ variables", "{count} définis par des variables NG_")
+_SETTINGS = Texts("set by NG_ variables: {count}", "définis par des variables NG_ : {count}")
 _UNKNOWN = Texts("{names}: no such setting", "{names} : pas de tel réglage")
 _MEANT = Texts("did you mean {names}? docs/reference/settings.md lists them all",
                "vouliez-vous dire {names} ? docs/reference/settings.md les liste tous")  # fmt: skip

@@ -253,11 +253,16 @@ def resume(
 async def _all(session: Session) -> int:
     """Go on with everything that was interrupted."""
     from nextgeneration.cli.summary import most_telling
+    from nextgeneration.cli.watching import Pump
 
     lines = await session.resumable()
     if not lines and not session.voice.json:
         session.voice.say(_NOTHING)
-    ended = [await session.finished(line) for line in lines]
+    ended = []
+    for line in lines:
+        ended.append(await session.finished(line))
+        if session.voice.jsonl:
+            await Pump(session.services.missions, line.id, session.voice).flow()
     if session.voice.json:
         session.voice.document([outcome._asdict() for outcome in ended])
     return most_telling([outcome.exit_code for outcome in ended])

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextgeneration.cli.completion import templates as template_names
 from nextgeneration.cli.errors import UsageWrong
 from nextgeneration.cli.options import (
+    INTERRUPTED,
     Debug,
     FailOn,
     Json,
@@ -65,61 +67,68 @@ _NO_GOAL = Texts("GOAL is missing.", "GOAL manque.")
 _NOTHING = Texts("Nothing was interrupted here.", "Rien n'a été interrompu ici.")
 
 
+Goal = Annotated[
+    str | None,
+    typer.Argument(help=text("What is wanted, in plain words.", "Ce que vous voulez, en clair."), show_default=False),
+]
+Agents = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--agent",
+        "-a",
+        metavar=text("TEMPLATE", "MODÈLE"),
+        help=text(
+            "Send this agent instead of choosing (repeatable).", "Envoyer cet agent au lieu de choisir (répétable)."
+        ),
+        autocompletion=template_names,
+    ),
+]
+Network = Annotated[
+    bool,
+    typer.Option("--network", help=text("Grant the network to this mission.", "Accorder le réseau à la mission.")),
+]
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        "-y",
+        help=text(
+            "Approve in advance what only writes inside the folder; never anything stronger.",
+            "Accepter d'avance ce qui ne fait qu'écrire dans le dossier ; jamais rien de plus fort.",
+        ),
+    ),
+]
+Actions = Annotated[
+    int, typer.Option(min=0, max=50, help=text("Most actions put to you.", "Nombre d'actions proposées au plus."))
+]
+ToolCalls = Annotated[
+    int | None, typer.Option("--tool-calls", min=1, help=text("Budget of tool calls.", "Budget d'appels d'outils."))
+]
+Seconds = Annotated[float | None, typer.Option(min=1, help=text("Budget of seconds.", "Budget en secondes."))]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help=text(
+            "Go on with what was interrupted here; with a goal, start it only if it is not under way already.",
+            "Continuer ce qui a été interrompu ici ; avec un but, ne le lancer que s'il n'est pas déjà en cours.",
+        ),
+    ),
+]
+
+
 def run(
-    goal: Annotated[
-        str | None,
-        typer.Argument(
-            help=text("What is wanted, in plain words.", "Ce que vous voulez, en clair."), show_default=False
-        ),
-    ] = None,
+    goal: Goal = None,
     workspace: Workspace = Path(),
-    agent: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--agent",
-            "-a",
-            metavar=text("TEMPLATE", "MODÈLE"),
-            help=text(
-                "Send this agent instead of choosing (repeatable).", "Envoyer cet agent au lieu de choisir (répétable)."
-            ),
-        ),
-    ] = None,
-    network: Annotated[
-        bool,
-        typer.Option("--network", help=text("Grant the network to this mission.", "Accorder le réseau à la mission.")),
-    ] = False,
-    yes: Annotated[
-        bool,
-        typer.Option(
-            "--yes",
-            "-y",
-            help=text(
-                "Approve in advance what only writes inside the folder; never anything stronger.",
-                "Accepter d'avance ce qui ne fait qu'écrire dans le dossier ; jamais rien de plus fort.",
-            ),
-        ),
-    ] = False,
-    actions: Annotated[
-        int, typer.Option(min=0, max=50, help=text("Most actions put to you.", "Nombre d'actions proposées au plus."))
-    ] = 3,
-    tool_calls: Annotated[
-        int | None, typer.Option("--tool-calls", min=1, help=text("Budget of tool calls.", "Budget d'appels d'outils."))
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(min=1, help=text("Budget of seconds.", "Budget en secondes."))
-    ] = None,
+    agent: Agents = None,
+    network: Network = False,
+    yes: Yes = False,
+    actions: Actions = 3,
+    tool_calls: ToolCalls = None,
+    seconds: Seconds = None,
     fail_on: FailOn = None,
     out: Out = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help=text(
-                "Go on with what was interrupted here; with a goal, start it only if it is not under way already.",
-                "Continuer ce qui a été interrompu ici ; avec un but, ne le lancer que s'il n'est pas déjà en cours.",
-            ),
-        ),
-    ] = False,
+    resume: Resume = False,
     json: Json = False,
     jsonl: Jsonl = False,
     no_input: NoInput = False,
@@ -211,7 +220,8 @@ def try_(
         async def mission(session: Session) -> int:
             session.given = None if voice.can_ask else _for_the_copy
             code = await _started(session, _DEMO.say(voice.lang), MissionOptions(actions=1), {})
-            voice.say(_NEXT)
+            if code != INTERRUPTED:
+                voice.say(_NEXT)
             return code
 
         return await with_session(voice, folder, mission, recover=not no_recover)
