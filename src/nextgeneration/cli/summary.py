@@ -106,9 +106,9 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     """The report in a screenful."""
     lang = voice.lang
     status = STATUS.get(report.status, Texts(report.status, report.status)).say(lang)
-    seconds = (
-        seconds_between(report.created_at, report.ended_at) if report.status not in {"waiting", "running"} else None
-    )
+    # A person's pause is no measure of the mission.
+    timed = report.status in {"done", "partial", "failed"} and all(_unasked(o) for o in report.actions)
+    seconds = seconds_between(report.created_at, report.ended_at) if timed else None
     took = "" if seconds is None else _TOOK.say(lang, seconds=seconds)
     found = ["", voice.paint(_MISSION.say(lang, id=report.mission, status=status, took=took), "bold")]
     if report.tasks:
@@ -131,6 +131,11 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     if path is not None:
         found.append(_REPORT.say(lang, path=path))
     return found
+
+
+def _unasked(outcome: ActionOutcome) -> bool:
+    """Whether nobody was waited for: nothing was asked, or a rule answered."""
+    return outcome.status is ActionStatus.OFFERED or outcome.decided_by.startswith("rule:")
 
 
 def _said(report: MissionReport, voice: Voice) -> Iterator[str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nextgeneration.kernel.actions import Action
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.errors import NGError
+from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.reports import Report
-from nextgeneration.kernel.show import shortened
+from nextgeneration.kernel.show import brief, escaped, shortened
 from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions.effects import Call, Grant, TaskBudget, TaskDoor
 from nextgeneration.missions.errors import EffectRefused, Parked
+from nextgeneration.supervisor.asking import Asked
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, Verification
 
 if TYPE_CHECKING:
@@ -22,30 +25,58 @@ ACTION_CALLS = 20
 ACTION_SECONDS = 600.0
 
 
-def chosen(reports: Mapping[str, Report], limit: int) -> list[ActionOutcome]:
-    """All proposed actions, best first, the first ``limit`` of them pending and the others only offered.
+WORTH_ASKING = Severity.MEDIUM
+"""From this severity on a remedy is worth a human's time when the goal did not ask for changes."""
 
-    The same call proposed twice is one action. Of a group of alternatives only the first is put to the
-    human; the others stay in the report.
+
+def chosen(reports: Mapping[str, Report], limit: int, goal: str | None = None) -> list[ActionOutcome]:
+    """All proposed actions, best first, at most ``limit`` of them pending and the others only offered.
+
+    What the goal asks about comes first, then what mends the worst, then what mends most. The same call proposed
+    twice is one action. Of a group of alternatives only the first is put to the human. When ``goal`` only asks for a
+    look, a remedy for something minor stays an offer in the report: a question has to be worth its answer.
     """
-    worst = {f.id: f.severity.rank for report in reports.values() for f in report.findings}
+    known = {f.id: f for report in reports.values() for f in report.findings}
+    asked = Asked(goal or "")
+    about = asked.about(known.values())
     actions: dict[str, Action] = {}
     for task in sorted(reports):
         for action in reports[task].actions:
             actions.setdefault(digest([action.tool, action.args]), action)
-    ranked = sorted(
-        actions.values(), key=lambda a: (-max((worst.get(f, 0) for f in a.fixes), default=0), a.rank, a.task, a.id)
-    )
+
+    def worst(action: Action) -> int:
+        return max((known[f].severity.rank for f in action.fixes if f in known), default=0)
+
+    def wanted(action: Action) -> bool:
+        return any(about(known[f]) for f in action.fixes if f in known)
+
+    def order(action: Action) -> tuple[Any, ...]:
+        return (not wanted(action), -worst(action), -len(action.fixes), action.rank, action.task, action.id)
+
+    def worth(action: Action) -> bool:
+        return goal is None or asked.change or not action.fixes or worst(action) >= WORTH_ASKING.rank
+
     groups: set[str] = set()
     put = 0
     outcomes = []
-    for action in ranked:
+    for action in sorted(actions.values(), key=order):
         alternative = bool(action.group) and action.group in groups
-        groups.add(action.group)
-        pending = put < limit and not alternative
+        pending = put < limit and not alternative and worth(action)
+        if action.group:
+            groups.add(action.group)
         put += pending
-        outcomes.append(ActionOutcome(action=action, status=ActionStatus.PENDING if pending else ActionStatus.OFFERED))
+        outcomes.append(_outcome(action, ActionStatus.PENDING if pending else ActionStatus.OFFERED))
     return outcomes
+
+
+def _outcome(action: Action, status: ActionStatus) -> ActionOutcome:
+    """The action with what can be shown of it before the door has judged it."""
+    argv, patch = action.args.get("argv"), action.args.get("patch")
+    if isinstance(patch, str):
+        return ActionOutcome(action=action, status=status, preview=escaped(patch), kind="diff")
+    if isinstance(argv, list) and all(isinstance(word, str) for word in argv):
+        return ActionOutcome(action=action, status=status, preview=escaped(shlex.join(argv)), kind="command")
+    return ActionOutcome(action=action, status=status)
 
 
 async def act(lead: Lead) -> None:
@@ -58,17 +89,15 @@ async def act(lead: Lead) -> None:
     outcomes = []
     for outcome in lead.proposed():
         if outcome.status is ActionStatus.PENDING:
-            try:
-                outcome = await _carry_out(lead, outcome)
-            except Parked as parked:
-                waiting.extend(parked.approvals)
-                outcome = outcome.model_copy(update={"approval": parked.approvals[0]})
+            outcome, parked = await _carry_out(lead, outcome)
+            waiting.extend(parked)
         outcomes.append(outcome)
     lead.outcomes = outcomes
     lead.parked = tuple(dict.fromkeys(waiting))
 
 
-async def _carry_out(lead: Lead, outcome: ActionOutcome) -> ActionOutcome:
+async def _carry_out(lead: Lead, outcome: ActionOutcome) -> tuple[ActionOutcome, tuple[str, ...]]:
+    """One action as far as it goes: what became of it, and the approvals it waits for."""
     action = outcome.action
     revision = lead.revisions[lead.reports[action.task].template]
     budget = TaskBudget(tool_calls=ACTION_CALLS, seconds=ACTION_SECONDS)
@@ -80,13 +109,21 @@ async def _carry_out(lead: Lead, outcome: ActionOutcome) -> ActionOutcome:
             update={"label": offer.assessment.label, "preview": offer.preview.body, "kind": offer.preview.kind}
         )
         grant = await door.authorise(calls, action.reason)
-    except EffectRefused as error:
-        return outcome.model_copy(update={"status": ActionStatus.REJECTED, "detail": error.message(lead.lang)})
+        outcome = outcome.model_copy(update={"approval": grant.approval, "decided_by": grant.by})
+        return await _performed(lead, outcome, door, grant), ()
+    except Parked as parked:
+        return outcome.model_copy(update={"approval": parked.approvals[0]}), parked.approvals
     except NGError as error:
         if error.control:
             raise
-        return outcome.model_copy(update={"status": ActionStatus.FAILED, "detail": error.message(lead.lang)})
-    outcome = outcome.model_copy(update={"approval": grant.approval, "decided_by": grant.by})
+        refused = isinstance(error, EffectRefused)
+        status = ActionStatus.REJECTED if refused else ActionStatus.FAILED
+        return outcome.model_copy(update={"status": status, "detail": error.message(lead.lang)}), ()
+
+
+async def _performed(lead: Lead, outcome: ActionOutcome, door: TaskDoor, grant: Grant) -> ActionOutcome:
+    """Make the call that was approved, then run its checks."""
+    action = outcome.action
     try:
         result = await door.call(action.tool, action.args, grant=grant)
     except NGError as error:
@@ -104,10 +141,11 @@ async def _verified(
     outcome = outcome.model_copy(update={"output": {"ok": result.ok, "text": shortened(result.text, 4000)}})
     if result.findings:
         base = lead.reports[action.task]
-        update = {"findings": result.findings, "actions": (), "task": action.id, "missing": (), "problems": ()}
+        update = {"findings": result.findings, "statements": (), "actions": (), "task": action.id}
+        update |= {"missing": (), "problems": ()}
         lead.reports[action.id] = base.model_copy(update=update)
-    if not result.ok:
-        return await _ended(lead, outcome, ActionStatus.FAILED, shortened(result.text, 300))
+    if not result.ok and (action.verify or not result.findings):
+        return await _ended(lead, outcome, ActionStatus.FAILED, brief(result.text, 300))
     checks = []
     for check in action.verify:
         try:
@@ -118,7 +156,8 @@ async def _verified(
             checks.append(Verification(tool=check.tool, passed=False, detail=error.message(lead.lang)))
             continue
         left = {f.id for f in answer.findings} & set(check.absent)
-        detail = shortened(answer.text, 300) if not left else ", ".join(sorted(left))
+        titles = [f.title for f in answer.findings if f.id in left]
+        detail = brief("; ".join(titles) or answer.text, 300)
         checks.append(Verification(tool=check.tool, passed=answer.ok and not left, detail=detail))
     outcome = outcome.model_copy(update={"checks": tuple(checks)})
     if checks and all(check.passed for check in checks):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.reports import Cost, ReportStatus
-from nextgeneration.supervisor.outcome import ActionStatus, MissionReport
+from nextgeneration.supervisor.asking import Asked, quoted
+from nextgeneration.supervisor.outcome import ActionStatus, MissionReport, TaskOutcome
 from nextgeneration.supervisor.synthesis import answer, merged, missing_parts
 
 if TYPE_CHECKING:
@@ -32,11 +34,11 @@ def report_of(lead: Lead, status: str) -> MissionReport:
         created_at=mission.created_at,
         ended_at=iso(lead.parts.clock.now()),
         plan=lead.plan.note,
-        answer=answer(findings, tasks, outcomes, lead.lang, lead.plan.note),
+        answer=answer(findings, tasks, outcomes, lead.lang, lead.plan.note, quoted(lead.reports, Asked(mission.goal))),
         findings=findings,
         actions=outcomes,
         tasks=tasks,
-        missing=missing_parts(tasks, {task.replaces for task in tasks if task.status not in _NOTHING}),
+        missing=(*missing_parts(tasks, _taken_over(tasks)), *lead.plan.unserved) if tasks else (),
         cost=functools.reduce(operator.add, (task.cost for task in tasks), Cost()),
     )
 
@@ -47,13 +49,17 @@ def final_status(lead: Lead) -> str:
     A task that another one took over does not count, nor does an action the human refused.
     """
     tasks = lead.task_outcomes()
-    taken_over = {task.replaces for task in tasks if task.status not in _NOTHING}
+    taken_over = _taken_over(tasks)
     counted = [task for task in tasks if task.id not in taken_over]
     if not counted or all(task.status in _NOTHING for task in counted):
         return "failed"
     failed_action = any(outcome.status is ActionStatus.FAILED for outcome in lead.outcomes)
-    done = all(task.status is ReportStatus.DONE for task in counted)
+    done = all(task.status is ReportStatus.DONE for task in counted) and not lead.plan.unserved
     return "done" if done and not failed_action else "partial"
+
+
+def _taken_over(tasks: Iterable[TaskOutcome]) -> set[str]:
+    return {task.replaces for task in tasks if task.status not in _NOTHING}
 
 
 async def conclude(lead: Lead) -> None:

@@ -107,7 +107,7 @@ class Lead:
         if replacements:
             tasks = (*self.plan.tasks, *replacements)
             note = "\n".join((self.plan.note, *(task.why for task in replacements)))
-            await self._adopt(Plan(goal=self.plan.goal, tasks=tasks, note=note), "mission.replanned")
+            await self._adopt(self.plan.model_copy(update={"tasks": tasks, "note": note}), "mission.replanned")
 
     async def _adopt(self, plan: Plan, event: str) -> None:
         live = self.parts.revisions()
@@ -256,8 +256,9 @@ class Lead:
 
     def proposed(self) -> list[ActionOutcome]:
         """The actions of all reports, best first; those beyond the mission's limit stay only offered."""
-        limit = self.claim.mission.options.actions
-        return chosen(self.reports, self.parts.actions if limit is None else limit)
+        mission = self.claim.mission
+        limit = self.parts.actions if mission.options.actions is None else mission.options.actions
+        return chosen(self.reports, limit, mission.goal)
 
     def task_outcomes(self) -> tuple[TaskOutcome, ...]:
         """Each planned task's line in the mission's report."""

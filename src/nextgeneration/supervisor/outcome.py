@@ -56,6 +56,11 @@ class MergedFinding(BaseModel):
         """Sorts what was asked for first, then the worst, surest and most corroborated."""
         return (not self.asked, -self.finding.severity.rank, -self.confidence, -len(self.agents))
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all findings that are this one fact."""
+        return (self.id, *(other.id for other in self.others))
+
 
 class Verification(BaseModel):
     """One check run after an action: which call, whether it passed, and what it said."""
@@ -103,11 +108,15 @@ class TaskOutcome(BaseModel):
 
 
 class Sentence(BaseModel):
-    """One sentence of the answer and what it rests on: finding ids, task ids or action ids."""
+    """One sentence of the answer and what it rests on: finding ids, task ids or action ids.
+
+    ``quote`` is what a tool said, word for word and on as many lines as it took; ``text`` leads to it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     text: str
+    quote: str = ""
     findings: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()

@@ -1,69 +1,120 @@
 """Many reports become one answer, without a model and without inventing anything.
 
-Findings with one cause are merged: found by several agents they corroborate each other, saying
-opposite things they are shown as a contradiction. Each sentence names the findings or tasks it rests on.
+Findings with one cause in one place are merged: found by several agents they corroborate each other, saying
+opposite things they are shown as a contradiction. Each sentence names the findings, tasks or actions it rests on.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.reports import Report, ReportStatus
+from nextgeneration.kernel.show import shortened
+from nextgeneration.supervisor.asking import Asked, Quoted
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MergedFinding, Sentence, TaskOutcome
 
-SHOWN = 5
-"""Findings that get a sentence of their own; the list below the answer has them all."""
+SHOWN, SHOWN_SEVERE = 5, 8
+"""Kinds of findings that get a sentence of their own, more when they are severe; the list has them all."""
 
-_NONE = Texts("No problem was found.", "Aucun problème n'a été trouvé.")
-_TOTAL = Texts("{agents} agents found {counts}.", "{agents} agents ont trouvé : {counts}.")
-_TOTAL_ONE = Texts("One agent found {counts}.", "Un agent a trouvé : {counts}.")
-_COUNT = {
-    Severity.CRITICAL: Texts("{n} critical", "{n} critique(s)"),
-    Severity.HIGH: Texts("{n} high", "{n} élevé(s)"),
-    Severity.MEDIUM: Texts("{n} medium", "{n} moyen(s)"),
-    Severity.LOW: Texts("{n} low", "{n} faible(s)"),
-    Severity.INFO: Texts("{n} for information", "{n} pour information"),
-}
-_SEEN_BY = Texts("{title}{where}: {message}", "{title}{where} : {message}")
-_CORROBORATED = Texts(" Corroborated by {agents}.", " Corroboré par {agents}.")
-_DISPUTED = Texts(
-    "Contradiction: {a} says “{left}”, {b} says “{right}”.", "Contradiction : {a} dit « {left} », {b} dit « {right} »."
+PLACES = 3
+
+_NOTHING_RAN = Texts("No agent could do its work.", "Aucun agent n'a pu faire son travail.")
+_NONE = Texts(
+    "{agents} worked on this and found no problem.", "{agents} y ont travaillé et n'ont trouvé aucun problème."
 )
-_TASK_FAILED = Texts("{agent} gave no result: {why}", "{agent} n'a rien donné : {why}")
-_TASK_PART = Texts("{agent} did only part of its work: {why}", "{agent} n'a fait qu'une partie du travail : {why}")
-_TASK_BUDGET = Texts("{agent} stopped at its budget: {why}", "{agent} s'est arrêté à son budget : {why}")
+_NONE_ONE = Texts(
+    "{agents} worked on this and found no problem.", "{agents} y a travaillé et n'a trouvé aucun problème."
+)
+_TOTAL = Texts("{agents} reported {counts}.", "{agents} ont relevé {counts}.")
+_TOTAL_ONE = Texts("{agents} reported {counts}.", "{agents} a relevé {counts}.")
+_AGENTS = Texts("{n} agents", "{n} agents")
+_AGENT = Texts("One agent", "Un agent")
+_FINDINGS = Texts("{n} findings: {tally}", "{n} constats : {tally}")
+_FINDING = Texts("one finding: {tally}", "un constat : {tally}")
+_FIXED = Texts(" Of these, {n} are fixed and verified.", " Parmi eux, {n} sont corrigés et vérifiés.")
+_FIXED_ONE = Texts(" One of them is fixed and verified.", " L'un d'eux est corrigé et vérifié.")
+_FIXED_ALL = Texts(" All are fixed and verified.", " Tout est corrigé et vérifié.")
+_COUNT = {
+    Severity.CRITICAL: (Texts("{n} critical", "{n} critique"), Texts("{n} critical", "{n} critiques")),
+    Severity.HIGH: (Texts("{n} high", "{n} élevé"), Texts("{n} high", "{n} élevés")),
+    Severity.MEDIUM: (Texts("{n} medium", "{n} moyen"), Texts("{n} medium", "{n} moyens")),
+    Severity.LOW: (Texts("{n} low", "{n} faible"), Texts("{n} low", "{n} faibles")),
+    Severity.INFO: (Texts("{n} for information", "{n} pour information"),) * 2,
+}
+_AND = Texts("{first} and {last}", "{first} et {last}")
+_LINE = Texts("line {line}", "ligne {line}")
+_MORE_PLACES = Texts("{n} more places", "{n} autres endroits")
+_ONE_MORE_PLACE = Texts("one more place", "un autre endroit")
+_ALSO = Texts(" The same in {places}.", " De même : {places}.")
+_INDEPENDENT = Texts(" Found independently by {agents}.", " Trouvé indépendamment par {agents}.")
+_SEEN_BY = Texts(" Seen by {agents}.", " Vu par {agents}.")
+_UNSURE = Texts(" (confidence {confidence:.0%})", " (confiance {confidence:.0%})")
+_REST = Texts(
+    "{n} further findings are in the list, {worst} at worst.",
+    "{n} autres constats sont dans la liste, au pire {worst}.",
+)
+_REST_ONE = Texts("One further finding is in the list, {worst}.", "Un autre constat est dans la liste, {worst}.")
+_WORST = {
+    Severity.CRITICAL: Texts("critical", "critique"),
+    Severity.HIGH: Texts("high", "élevé"),
+    Severity.MEDIUM: Texts("medium", "moyen"),
+    Severity.LOW: Texts("low", "faible"),
+    Severity.INFO: Texts("for information", "pour information"),
+}
+_SAYS = Texts("{tool} says:", "{tool} dit :")
+_DISPUTED = Texts(
+    "Contradiction: {a} says “{left}”, {b} says “{right}”. Both are shown with their evidence.",
+    "Contradiction : {a} dit « {left} », {b} dit « {right} ». Les deux sont montrés avec leurs preuves.",
+)
+_TASK = {
+    ReportStatus.FAILED: Texts("{agent} gave no result: {why}", "{agent} n'a rien donné : {why}"),
+    ReportStatus.SKIPPED: Texts("{agent} was not started: {why}", "{agent} n'a pas été lancé : {why}"),
+    ReportStatus.PARTIAL: Texts(
+        "{agent} did only part of its work: {why}", "{agent} n'a fait qu'une partie du travail : {why}"
+    ),
+    ReportStatus.OVER_BUDGET: Texts(
+        "{agent} stopped at its budget, and what it had found until then counts: {why}",
+        "{agent} s'est arrêté à son budget, et ce qu'il avait trouvé jusque-là compte : {why}",
+    ),
+}
+_TAKEN_OVER = Texts(" {other} took over.", " {other} a pris la suite.")
 _ACTION = {
     ActionStatus.VERIFIED: Texts("Done and verified: {what}", "Fait et vérifié : {what}"),
-    ActionStatus.DONE: Texts("Done, not verified: {what}", "Fait, non vérifié : {what}"),
-    ActionStatus.FAILED: Texts("Approved but failed: {what} {detail}", "Approuvé mais en échec : {what} {detail}"),
-    ActionStatus.REJECTED: Texts("Refused, not done: {what}", "Refusé, non fait : {what}"),
-    ActionStatus.PENDING: Texts("Waits for a decision: {what}", "Attend une décision : {what}"),
+    ActionStatus.DONE: Texts("Done: {what}", "Fait : {what}"),
+    ActionStatus.FAILED: Texts("Approved but failed: {what}", "Approuvé mais en échec : {what}"),
+    ActionStatus.REJECTED: Texts("Refused, nothing was done: {what}", "Refusé, rien n'a été fait : {what}"),
+    ActionStatus.PENDING: Texts("Waits for your decision{risk}: {what}", "Attend votre décision{risk} : {what}"),
     ActionStatus.OFFERED: Texts("Proposed: {what}", "Proposé : {what}"),
 }
+_NOT_FIXED = Texts("Done, but the problem is still there: {what}", "Fait, mais le problème demeure : {what}")
+_RISK = Texts(" (risk: {label})", " (risque : {label})")
+_RESULT = Texts(" Result: {text}", " Résultat : {text}")
+
+
+# -- findings --------------------------------------------------------------------------------------------------------
 
 
 def merged(reports: Mapping[str, Report], fixed: Iterable[str] = (), goal: str = "") -> tuple[MergedFinding, ...]:
-    """The findings of all reports, one entry a fact, worst and surest first.
+    """The findings of all reports, one entry a fact, what was asked for first, then the worst and surest.
 
-    Findings are one fact when they have the same id, or the same stated cause and both hold or both do not. ``fixed``
-    are ids of findings whose verified action made them go away. ``goal`` is what was asked for.
+    Findings are one fact when they have the same id, or the same stated cause in the same file and both hold or both
+    do not. ``fixed`` are ids of findings whose verified action made them go away. ``goal`` is what was asked for.
     """
-    gone, asked = set(fixed), goal.casefold()
-    groups: dict[str, list[tuple[str, Finding]]] = defaultdict(list)
+    gone = set(fixed)
+    asked = Asked(goal).about([finding for report in reports.values() for finding in report.findings])
+    groups: dict[tuple[str, str, bool], list[tuple[str, Finding]]] = defaultdict(list)
     for task in sorted(reports):
         report = reports[task]
         for finding in report.findings:
-            key = f"{finding.cause}\0{finding.holds}" if finding.cause else finding.id
-            groups[key].append((report.agent, finding))
+            groups[(finding.cause or finding.id, _path(finding), finding.holds)].append((report.agent, finding))
     entries = [_entry(members, gone, asked) for members in groups.values()]
-    return tuple(sorted(_with_disputes(entries), key=lambda m: (*m.rank, m.finding.title, m.id)))
+    return tuple(sorted(_with_disputes(entries), key=lambda m: (*m.rank, *_place(m.finding), m.id)))
 
 
-def _entry(members: Sequence[tuple[str, Finding]], gone: set[str], goal: str) -> MergedFinding:
+def _entry(members: Sequence[tuple[str, Finding]], gone: set[str], asked: Callable[[Finding], bool]) -> MergedFinding:
     best = max((finding for _, finding in members), key=lambda f: (f.severity.rank, f.confidence))
     surest: dict[str, float] = {}
     for _, finding in members:
@@ -80,26 +131,38 @@ def _entry(members: Sequence[tuple[str, Finding]], gone: set[str], goal: str) ->
         others=tuple(others.values()),
         confidence=round(1 - doubt, 4),
         resolved=any(f.id in gone for _, f in members),
-        asked=_names(goal, best.cause),
+        asked=any(asked(finding) for _, finding in members),
     )
 
 
-def _names(goal: str, cause: str) -> bool:
-    """Whether ``goal`` names the subject of a cause such as ``command-missing:docker-compose``."""
-    subject = cause.partition(":")[2].casefold()
-    return bool(subject) and re.search(rf"(?<![\w-]){re.escape(subject)}(?![\w-])", goal) is not None
+def _place(finding: Finding) -> tuple[str, str, int]:
+    """Sorts what is equally bad: kinds together, in the order of files and lines."""
+    return (finding.rule, _path(finding), (finding.location.line or 0) if finding.location else 0)
+
+
+def _path(finding: Finding) -> str:
+    return finding.location.path if finding.location else ""
 
 
 def _with_disputes(entries: Sequence[MergedFinding]) -> list[MergedFinding]:
+    """Each entry with those that say the opposite of the same cause; a claim about no file is about all of them."""
     by_cause: dict[str, list[MergedFinding]] = defaultdict(list)
     for entry in entries:
         if entry.finding.cause:
             by_cause[entry.finding.cause].append(entry)
     shown = []
     for entry in entries:
-        rivals = [o.id for o in by_cause.get(entry.finding.cause, ()) if o.finding.holds != entry.finding.holds]
-        shown.append(entry.model_copy(update={"disputed_by": tuple(rivals)}) if rivals else entry)
+        rivals = tuple(o.id for o in by_cause.get(entry.finding.cause, ()) if _opposed(entry.finding, o.finding))
+        shown.append(entry.model_copy(update={"disputed_by": rivals}) if rivals else entry)
     return shown
+
+
+def _opposed(one: Finding, other: Finding) -> bool:
+    left, right = _path(one), _path(other)
+    return one.holds != other.holds and (left == right or not left or not right)
+
+
+# -- the answer ------------------------------------------------------------------------------------------------------
 
 
 def answer(
@@ -108,39 +171,138 @@ def answer(
     actions: Sequence[ActionOutcome],
     lang: Lang,
     note: str = "",
+    quotes: Sequence[Quoted] = (),
 ) -> tuple[Sentence, ...]:
-    """The answer, sentence by sentence; ``note`` is the planner's when nobody could serve the goal."""
+    """The answer, sentence by sentence.
+
+    Args:
+        findings: all of them, merged.
+        tasks: what every agent came to.
+        actions: what became of each action.
+        lang: the language of the mission.
+        note: the planner's words, the answer when nobody could serve the goal.
+        quotes: what tools said that belongs into the answer; what was asked for comes first.
+    """
     if not tasks:
         return (Sentence(text=note),)
-    problems = [m for m in findings if m.finding.holds and not m.resolved]
+    open_ = [m for m in findings if m.finding.holds and not m.resolved]
     return (
-        _overview(findings, tasks, lang),
-        *(_about(m, lang) for m in problems[:SHOWN]),
+        *(_quote(one, lang) for one in quotes if one.asked),
+        *_overview(findings, tasks, actions, quotes, lang),
+        *_problems(open_, lang),
+        *(_quote(one, lang) for one in quotes if not one.asked),
         *_contradictions(findings, lang),
-        *(_about_task(task, lang) for task in tasks if task.status is not ReportStatus.DONE),
+        *_about_tasks(tasks, lang),
         *(_about_action(outcome, lang) for outcome in actions if outcome.status is not ActionStatus.OFFERED),
     )
 
 
-def _overview(findings: Sequence[MergedFinding], tasks: Sequence[TaskOutcome], lang: Lang) -> Sentence:
-    ids = tuple(m.id for m in findings if m.finding.holds)
-    tally = Counter(m.finding.severity for m in findings if m.finding.holds)
-    if not tally:
-        return Sentence(text=_NONE.say(lang), tasks=tuple(task.id for task in tasks))
-    counts = ", ".join(_COUNT[s].say(lang, n=tally[s]) for s in sorted(tally, key=lambda s: -s.rank))
-    finders = {agent for m in findings for agent in m.agents}
-    text = _TOTAL if len(finders) > 1 else _TOTAL_ONE
-    return Sentence(text=text.say(lang, agents=len(finders), counts=counts), findings=ids)
+def _quote(one: Quoted, lang: Lang) -> Sentence:
+    lead = _SAYS.say(lang, tool=one.statement.tool)
+    return Sentence(text=lead, quote=one.statement.text, tasks=(one.task,))
 
 
-def _about(entry: MergedFinding, lang: Lang) -> Sentence:
+def _overview(
+    findings: Sequence[MergedFinding],
+    tasks: Sequence[TaskOutcome],
+    actions: Sequence[ActionOutcome],
+    quotes: Sequence[Quoted],
+    lang: Lang,
+) -> list[Sentence]:
+    """How much was found by how many. "No problem" is said only when looking for one was all there was to do."""
+    holding = [m for m in findings if m.finding.holds]
+    worked = [t for t in tasks if t.status not in {ReportStatus.FAILED, ReportStatus.SKIPPED}]
+    if holding:
+        return [_tally(holding, lang)]
+    if not worked:
+        return [Sentence(text=_NOTHING_RAN.say(lang), tasks=tuple(task.id for task in tasks))]
+    if any(quote.asked for quote in quotes) or any(o.status is not ActionStatus.OFFERED for o in actions):
+        return []
+    agents = (_AGENTS if len(worked) > 1 else _AGENT).say(lang, n=len(worked))
+    text = (_NONE if len(worked) > 1 else _NONE_ONE).say(lang, agents=agents)
+    return [Sentence(text=text, tasks=tuple(task.id for task in worked))]
+
+
+def _tally(holding: Sequence[MergedFinding], lang: Lang) -> Sentence:
+    count = len({agent for m in holding for agent in m.agents})
+    agents = (_AGENTS if count > 1 else _AGENT).say(lang, n=count)
+    tally = Counter(m.finding.severity for m in holding)
+    parts = [_COUNT[s][tally[s] > 1].say(lang, n=tally[s]) for s in sorted(tally, key=lambda s: -s.rank)]
+    counts = (_FINDINGS if len(holding) > 1 else _FINDING).say(lang, n=len(holding), tally=_listed(parts, lang))
+    text = (_TOTAL if count > 1 else _TOTAL_ONE).say(lang, agents=agents, counts=counts)
+    fixed = sum(m.resolved for m in holding)
+    if fixed:
+        which = _FIXED_ALL if fixed == len(holding) else _FIXED if fixed > 1 else _FIXED_ONE
+        text += which.say(lang, n=fixed)
+    return Sentence(text=text, findings=tuple(m.id for m in holding))
+
+
+def _listed(parts: Sequence[str], lang: Lang) -> str:
+    """``a, b and c``."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return _AND.say(lang, first=", ".join(parts[:-1]), last=parts[-1])
+
+
+def _problems(open_: Sequence[MergedFinding], lang: Lang) -> list[Sentence]:
+    """A sentence for each of the worst kinds, and one that counts what is left. Information only when it is all."""
+    worth = [m for m in open_ if m.asked or m.finding.severity is not Severity.INFO] or list(open_)
+    kinds: dict[str, list[MergedFinding]] = {}
+    for entry in worth:
+        kinds.setdefault(entry.finding.rule, []).append(entry)
+    severe = sum(kind[0].finding.severity.rank >= Severity.HIGH.rank for kind in kinds.values())
+    told = list(kinds.values())[: min(max(SHOWN, severe), SHOWN_SEVERE)]
+    sentences = [_about(kind, lang) for kind in told]
+    said = {entry.id for kind in told for entry in kind}
+    rest = [entry for entry in open_ if entry.id not in said]
+    if rest:
+        worst = max((entry.finding.severity for entry in rest), key=lambda s: s.rank)
+        text = (_REST if len(rest) > 1 else _REST_ONE).say(lang, n=len(rest), worst=_WORST[worst].say(lang))
+        sentences.append(Sentence(text=text, findings=tuple(entry.id for entry in rest)))
+    return sentences
+
+
+def _about(kind: Sequence[MergedFinding], lang: Lang) -> Sentence:
+    """What one rule found, told by its worst case; further places are named and counted."""
+    entry = kind[0]
     finding = entry.finding
-    where = f" ({finding.location})" if finding.location else ""
-    message = finding.message or finding.fix or finding.rule
-    text = _SEEN_BY.say(lang, title=finding.title, where=where, message=message)
-    if entry.corroborated:
-        text += _CORROBORATED.say(lang, agents=", ".join(entry.agents))
-    return Sentence(text=text, findings=(entry.id, *(f.id for f in entry.others)))
+    text = _ended(finding.title + _where(finding, lang))
+    if finding.message:
+        text += " " + _ended(finding.message)
+    if entry.confidence < 0.6:
+        text += _UNSURE.say(lang, confidence=entry.confidence)
+    if len(entry.agents) > 1:
+        agreed = _INDEPENDENT if len(entry.rules) > 1 else _SEEN_BY
+        text += agreed.say(lang, agents=_listed(entry.agents, lang))
+    if len(kind) > 1:
+        text += _ALSO.say(lang, places=_places(kind[1:], lang))
+    return Sentence(text=text, findings=tuple(dict.fromkeys(i for one in kind for i in one.ids)))
+
+
+def _where(finding: Finding, lang: Lang) -> str:
+    place = finding.location
+    if place is None:
+        return ""
+    if place.path not in finding.title:
+        return f" ({place})"
+    return f" ({_LINE.say(lang, line=place.line)})" if place.line and place.line > 1 else ""
+
+
+def _places(others: Sequence[MergedFinding], lang: Lang) -> str:
+    """Where else: the first few, then how many more."""
+    named = [str(one.finding.location) if one.finding.location else one.finding.title for one in others]
+    places = list(dict.fromkeys(named))
+    left = len(places) - PLACES
+    if left == 1:
+        places.append(_ONE_MORE_PLACE.say(lang))
+    elif left > 1:
+        places.append(_MORE_PLACES.say(lang, n=left))
+    return _listed(places if left <= 0 else [*places[:PLACES], places[-1]], lang)
+
+
+def _ended(text: str) -> str:
+    """``text`` with a full stop, unless it has an end of its own."""
+    return text if text.endswith((".", "!", "?", "…", ":")) else f"{text}."
 
 
 def _contradictions(findings: Sequence[MergedFinding], lang: Lang) -> list[Sentence]:
@@ -150,24 +312,42 @@ def _contradictions(findings: Sequence[MergedFinding], lang: Lang) -> list[Sente
         for rival in (by_id[i] for i in entry.disputed_by if entry.finding.holds):
             text = _DISPUTED.say(
                 lang,
-                a=", ".join(entry.agents),
+                a=_listed(entry.agents, lang),
                 left=entry.finding.title,
-                b=", ".join(rival.agents),
+                b=_listed(rival.agents, lang),
                 right=rival.finding.title,
             )
             found.append(Sentence(text=text, findings=(entry.id, rival.id)))
     return found
 
 
-def _about_task(task: TaskOutcome, lang: Lang) -> Sentence:
-    texts = {ReportStatus.PARTIAL: _TASK_PART, ReportStatus.OVER_BUDGET: _TASK_BUDGET}
-    why = "; ".join(task.missing) or "; ".join(str(p.get("message", "")) for p in task.problems) or task.status
-    return Sentence(text=texts.get(task.status, _TASK_FAILED).say(lang, agent=task.agent, why=why), tasks=(task.id,))
+def _about_tasks(tasks: Sequence[TaskOutcome], lang: Lang) -> list[Sentence]:
+    """What did not come through, why, and who took over."""
+    heirs = {task.replaces: task for task in tasks if task.replaces}
+    said = []
+    for task in tasks:
+        if task.status is ReportStatus.DONE:
+            continue
+        reasons = task.missing or tuple(str(problem.get("message", "")) for problem in task.problems)
+        text = _ended(_TASK[task.status].say(lang, agent=task.agent, why="; ".join(reasons) or task.status.value))
+        heir = heirs.get(task.id)
+        if heir is not None:
+            text += _TAKEN_OVER.say(lang, other=heir.agent)
+        said.append(Sentence(text=text, tasks=(task.id, heir.id) if heir else (task.id,)))
+    return said
 
 
 def _about_action(outcome: ActionOutcome, lang: Lang) -> Sentence:
-    text = _ACTION[outcome.status].say(lang, what=outcome.action.reason, detail=outcome.detail).strip()
-    return Sentence(text=text, findings=outcome.action.fixes, actions=(outcome.action.id,))
+    failed_check = outcome.status is ActionStatus.DONE and not all(check.passed for check in outcome.checks)
+    risk = _RISK.say(lang, label=outcome.label) if outcome.label else ""
+    text = _NOT_FIXED if failed_check else _ACTION[outcome.status]
+    said = _ended(text.say(lang, what=outcome.action.reason, risk=risk))
+    result = str(outcome.output.get("text", "")).strip()
+    if outcome.status is ActionStatus.DONE and not outcome.checks and result:
+        said += _ended(_RESULT.say(lang, text=shortened(result.splitlines()[0], 300)))
+    elif outcome.detail:
+        said += " " + _ended(outcome.detail)
+    return Sentence(text=said, findings=outcome.action.fixes, actions=(outcome.action.id,))
 
 
 def missing_parts(tasks: Sequence[TaskOutcome], replaced: Iterable[str] = ()) -> tuple[str, ...]:

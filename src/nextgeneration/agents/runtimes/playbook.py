@@ -27,30 +27,32 @@ from nextgeneration.kernel.actions import Action, Check, Proposal
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.findings import Finding
-from nextgeneration.kernel.language import Texts
-from nextgeneration.kernel.reports import Report, ReportStatus
+from nextgeneration.kernel.language import Lang, Texts
+from nextgeneration.kernel.reports import Report, ReportStatus, Statement
 from nextgeneration.kernel.risk import EffectRule
-from nextgeneration.kernel.show import clean, shortened
-from nextgeneration.kernel.tools import ToolResult
-from nextgeneration.missions.errors import EffectMismatch, LeaseLost, MissionCancelled, OverBudget, Parked
+from nextgeneration.kernel.show import brief, clean, shortened
+from nextgeneration.kernel.tools import ToolResult, ToolSpec
+from nextgeneration.missions.errors import OverBudget
 
 if TYPE_CHECKING:
     from nextgeneration.templates.revision import Revision, Step
 
 MAX_ITERATIONS = 10_000
 MAX_RESULT_BYTES = 16_000
+MAX_STATEMENTS, MAX_STATEMENT = 50, 4_000
+MAX_QUOTE = 1_500
+"""Characters of one statement in the report's own words."""
+
 MAX_ACTIONS = 200
 MAX_ACTIONS_BYTES = 4_000_000
 """Of one run: actions are journaled with their arguments, and a human has to read them."""
-
-CONTROL = (Parked, LeaseLost, MissionCancelled, EffectMismatch)
-"""Exceptions that are not an agent's to handle: they end its run as it stands."""
 
 _DEFAULT_PLAYBOOK = Texts(
     "this template has no playbook of its own: only the workspace was read",
     "ce modèle n'a pas de playbook : seul l'espace de travail a été lu",
 )
 _NEEDS_MODEL = Texts("{capability} needs a model", "{capability} demande un modèle")
+_NO_ANSWER = Texts("{tool} found no answer", "{tool} n'a pas trouvé de réponse")
 _STEP_FAILED = Texts("{step} ({tool}): {why}", "{step} ({tool}) : {why}")
 
 
@@ -63,13 +65,14 @@ class _Run:
     found_by: dict[str, Check] = field(default_factory=dict)
     offered: dict[str, Proposal] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    statements: dict[str, Statement] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     iterations: int = 0
     proposed_bytes: int = 0
     allowance: Allowance = field(default_factory=Allowance)
     worked: int = 0
+    unanswered: int = 0
 
     def keep(self, result: ToolResult, tool: str, args: dict[str, Any]) -> None:
         """Take over a call's findings, remembering which call found each."""
@@ -78,8 +81,15 @@ class _Run:
             self.findings.setdefault(finding.id, finding)
             self.found_by.setdefault(finding.id, Check(tool=tool, args=args))
         self.offered.update({_text(proposal.model_dump(mode="json")): proposal for proposal in result.proposals})
-        if result.text and result.findings:
-            self.texts.append(shortened(result.text, 600))
+
+    def hear(self, result: ToolResult, step: str, spec: ToolSpec, lang: Lang) -> None:
+        """Keep what a call said, but for lines that only repeat its findings; what was said before counts once."""
+        titles = [finding.title for finding in result.findings if finding.title]
+        lines = [line for line in result.text.splitlines() if not any(title in line for title in titles)]
+        text = shortened(clean("\n".join(lines)).strip(), MAX_STATEMENT)
+        if text and len(self.statements) < MAX_STATEMENTS:
+            said = Statement(step=step, tool=spec.name, about=spec.summary.say(lang), text=text)
+            self.statements.setdefault(text, said)
 
     def proposal(self, item: Any, tool: str, args: dict[str, Any]) -> Proposal | None:
         """The proposal that a step's ``each`` handed over, when it is the very call the step makes.
@@ -97,7 +107,8 @@ async def run_playbook(
 
     Raises:
         Parked: a step waits for a human; the run starts again from its first line after the decision.
-        LeaseLost, MissionCancelled, EffectMismatch: the mission is no longer this worker's to run.
+        NGError: with ``control``, since it concerns the whole mission: it is no longer this worker's to
+            run, or its journal cannot be written.
     """
     run = _Run()
     scope = {"input": dict(input_data), "config": dict(config), "context": dict(context), "steps": run.steps}
@@ -119,9 +130,9 @@ async def _run_steps(revision: Revision, run: _Run, scope: dict[str, Any], conte
     for step in revision.playbook:
         try:
             await _run_step(step, run, scope, context)
-        except (*CONTROL, OverBudget):
-            raise
         except NGError as error:
+            if error.control or isinstance(error, OverBudget):
+                raise
             _note(run, error, context, step.id, step.tool)
             run.steps[step.id] = {"ok": False, "value": {}, "findings": [], "proposals": [], "text": "", "items": []}
             if step.on_error == "stop":
@@ -141,12 +152,18 @@ async def _run_step(step: Step, run: _Run, scope: dict[str, Any], context: TaskC
         args = evaluate(step.with_, {**scope, "item": item}, run.allowance)
         if not isinstance(args, dict):
             raise ExpressionFailed(expression=json.dumps(step.with_)[:200], detail="arguments must be an object")
-        if context.door.spec(step.tool).effect is not EffectRule.PURE:
+        spec = context.door.spec(step.tool)
+        if spec.effect is not EffectRule.PURE:
             _propose(step, args, item, run, context)
             await asyncio.sleep(0)
             continue
         result = await context.door.call(step.tool, args)
         run.keep(result, step.tool, args)
+        if result.ok or result.findings:
+            run.hear(result, step.id, spec, context.lang)
+        else:
+            run.unanswered += 1
+            run.missing.append(brief(result.text, 300) or _NO_ANSWER.say(context.lang, tool=spec.name))
         outcomes.append(result.model_dump(mode="json") | {"findings": [_visible(f) for f in result.findings]})
         # A long chain of recorded effects answers without suspending; let the other agents run.
         await asyncio.sleep(0)
@@ -217,7 +234,9 @@ def _checks(fixes: tuple[str, ...], run: _Run) -> list[Check]:
 def _note(run: _Run, error: NGError, context: TaskContext, step: str, tool: str) -> None:
     problem = getattr(error, "problem_data", None) or error.problem(context.lang)
     run.problems.append(problem | {"step": step, "tool": tool})
-    run.missing.append(_STEP_FAILED.say(context.lang, step=step, tool=tool or "—", why=problem["message"]))
+    why = str(problem["message"])
+    named = not tool or tool in why
+    run.missing.append(why if named else _STEP_FAILED.say(context.lang, step=step, tool=tool, why=why))
 
 
 def _status(revision: Revision, run: _Run, stopped: bool) -> ReportStatus:
@@ -225,7 +244,7 @@ def _status(revision: Revision, run: _Run, stopped: bool) -> ReportStatus:
         return ReportStatus.FAILED if not run.worked else ReportStatus.PARTIAL
     if run.problems:
         return ReportStatus.PARTIAL if run.worked or run.actions else ReportStatus.FAILED
-    return ReportStatus.PARTIAL if revision.default_playbook else ReportStatus.DONE
+    return ReportStatus.PARTIAL if run.unanswered or revision.default_playbook else ReportStatus.DONE
 
 
 async def _report(revision: Revision, run: _Run, status: ReportStatus, context: TaskContext) -> Report:
@@ -240,6 +259,7 @@ async def _report(revision: Revision, run: _Run, status: ReportStatus, context: 
         run.missing.append(_DEFAULT_PLAYBOOK.say(context.lang))
         run.missing.extend(_NEEDS_MODEL.say(context.lang, capability=c.id) for c in revision.capabilities)
     findings = tuple(sorted(run.findings.values(), key=lambda f: (-f.severity.rank, -f.confidence)))
+    said = [shortened(statement.text, MAX_QUOTE) for statement in run.statements.values()]
     return Report(
         agent=context.door.agent,
         template=revision.name,
@@ -247,9 +267,10 @@ async def _report(revision: Revision, run: _Run, status: ReportStatus, context: 
         role=revision.role,
         task=context.task,
         status=status,
-        analysis=clean(analysis(context.door.agent, status, findings, run.texts, run.missing, context.lang)),
+        analysis=clean(analysis(context.door.agent, status, findings, said, run.missing, context.lang)),
         result=result,
         findings=findings,
+        statements=tuple(run.statements.values()),
         actions=tuple(run.actions),
         missing=tuple(run.missing),
         problems=tuple(run.problems),

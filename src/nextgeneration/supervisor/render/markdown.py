@@ -120,6 +120,9 @@ class _Page:
             agents = {task.id: task.agent for task in self._report.tasks}
             sources += [_code(agents.get(task, task)) for task in sentence.tasks]
             yield f"- {_plain(brief(sentence.text, 400))}" + (f" ({', '.join(sources)})" if sources else "")
+            if sentence.quote:
+                quoted = "\n".join(_fenced(sentence.quote)).rstrip()
+                yield from ("", *(f"  {line}".rstrip() for line in quoted.splitlines()), "")
         yield ""
 
     def _links(self, ids: Sequence[str], numbers: Mapping[str, int], letter: str) -> list[str]:

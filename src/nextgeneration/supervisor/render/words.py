@@ -77,10 +77,14 @@ def counts(entries: Iterable[MergedFinding], lang: Lang) -> str:
 
 
 def headline(report: MissionReport, lang: Lang) -> str:
-    """What remains and what was fixed, in a line."""
+    """What remains and what was fixed, in a line.
+
+    Empty where "no problem" would say too much: facts were asked for, or something is yet to be decided.
+    """
     left, fixed = open_findings(report), fixed_findings(report)
     if not left and not fixed:
-        return _NOTHING.say(lang)
+        more = report.actions or any(sentence.quote for sentence in report.answer)
+        return "" if more else _NOTHING.say(lang)
     said = _ALL_FIXED.say(lang)
     if left:
         said = (_REMAINS if len(left) == 1 else _REMAIN).say(lang, n=len(left), counts=counts(left, lang))
