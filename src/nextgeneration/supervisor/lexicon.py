@@ -10,11 +10,13 @@ import functools
 import re
 import unicodedata
 
+from nextgeneration.kernel.language import Lang
+
 _WORD = re.compile(r"[a-z0-9]+(?:[-_.+#][a-z0-9]+)*\+*#?")
 
 _ENGLISH = """
 a an the and or of to in on at for with by from is are was be been it its this that these those my our your
-their me we you i he she they please can could would should will shall do does did have has had as not no so
+their me we you i he she they please can could would should will shall do does did have has had as so
 if then than into about what which who how when where why all any some there here up out over just also too
 very now get let us make
 """
@@ -22,58 +24,65 @@ very now get let us make
 _FRENCH = """
 le la les un une des du de d l et ou a au aux en dans sur pour par avec sans est sont etait etre ce cet cette
 ces mon ma mes ton ta tes son sa ses notre nos votre vos leur leurs je tu il elle on nous vous ils elles ne
-pas que qui quoi dont quel quelle quels quelles comment quand pourquoi tout tous toute toutes y se s m t c qu
+que qui quoi dont quel quelle quels quelles comment quand pourquoi tout tous toute toutes y se s m t c qu
 n j plus moins tres faire fais fait faites peux peut pouvez veux svp stp merci moi aussi puis comme si
 """
 
-STOP = frozenset(_ENGLISH.split() + _FRENCH.split())
+_ENGLISH_WORDS, _FRENCH_WORDS = frozenset(_ENGLISH.split()), frozenset(_FRENCH.split())
+STOP = _ENGLISH_WORDS | _FRENCH_WORDS
 """Words that say nothing about what is wanted."""
 
 # Each line: words of one meaning, the first is the name of the concept.
 _CONCEPTS = """
 check verify verification inspect inspection examine review verifier verifie verifiez controle controler examiner
-check inspecter revue revoir wrong problem problems probleme problemes issue issues
+check inspecter revue revoir wrong problem problems probleme problemes issue issues verifies verifions controlez
+not no pas isn aren doesn don didn won cannot cant never jamais aucun aucune
 audit auditer audite
 project projet repository repo depot
-code source programme program
+code source sources programme program
 document documentation doc docs documenter
-summary summarize summarise resume resumer synthese recap
+summary summarize summarise resume resumer resumez resumes synthese recap
 keyword keywords mot-cle mots-cles
 test tests tester testing essai essais
-security securite secure vulnerability vulnerabilite faille failles
+security securite secure insecure vulnerability vulnerabilities vulnerable vulnerabilite vulnerabilites faille failles
 secret secrets password passwords mot-de-passe token tokens credential credentials
 hardware materiel machine computer ordinateur
 memory memoire ram
 disk disque disques storage stockage
 processor cpu processeur
 gpu graphique
-network reseau internet
+network reseau
 port ports
 container containers conteneur conteneurs docker
 compose docker-compose
 file files fichier fichiers
 folder directory dossier repertoire
 report rapport rapports reports
-find search look chercher cherche recherche rechercher trouver trouve
-fix repair correct mend corriger corrige reparer repare correction
+find found search look chercher cherche cherchez recherche rechercher trouver trouve trouvez
+fix repair mend corriger corrige corrigez corrections reparer repare reparez correction
+add ajouter ajoute ajoutez
+remove delete supprimer supprime supprimez enlever enleve
+generate generer genere generez
 command commande commandes commands
 recognised recognized reconnu reconnue reconnait
-missing introuvable manquant manquante absent
+missing introuvable manquant manquante absent manque
 error erreur erreurs errors
-install installer installation
+install installed installer installe installee installez installation
+list lister liste listez
 dependency dependencies dependance dependances
 quality qualite
 analyse analyze analysis analyser analyst analyste
-complexity complexite
+complexity complexite complex complexe complexes
 bug bugs defect defaut defauts
 link links lien liens
 broken casse casses cassee cassees
-write ecrire rediger redige redaction
+write ecrire ecris ecrit ecrivez rediger redige redigez redaction
 explain expliquer explique
-performance performances speed vitesse slow lent
+performance performances speed vitesse slow lent lente
 clean nettoyer nettoie
 deployment deploy deploiement deployer
-web site online ligne
+web site online internet
+work works working marche marchent fonctionne fonctionnent
 library librairie bibliotheque framework
 update upgrade mettre-a-jour
 health sante etat status
@@ -85,9 +94,19 @@ _SUFFIXES = (
 )  # fmt: skip
 
 
+_LIGATURES = str.maketrans({"\u2019": "'", "œ": "oe", "æ": "ae"})
+
+
+def language_of(text: str) -> Lang:
+    """French when more of the small words of a sentence are French than English, or it has French letters."""
+    said = set(_WORD.findall(plain(text)))
+    french, english = len(said & _FRENCH_WORDS), len(said & _ENGLISH_WORDS)
+    return "fr" if french > english or (french == english and not text.isascii()) else "en"
+
+
 def plain(text: str) -> str:
-    """``text`` in lower case without accents and with straight apostrophes."""
-    folded = unicodedata.normalize("NFKD", text.casefold().replace("\u2019", "'"))
+    """``text`` in lower case without accents and ligatures and with straight apostrophes."""
+    folded = unicodedata.normalize("NFKD", text.casefold().translate(_LIGATURES))
     return "".join(c for c in folded if not unicodedata.combining(c))
 
 
@@ -113,20 +132,33 @@ def _concepts() -> dict[str, str]:
     return table
 
 
-_CONCEPT = _concepts()
+CONCEPTS = _concepts()
+"""Words and stems that have a concept, with its name."""
+
+
+_PHRASES = (
+    (re.compile(r"\b(?:have|take|get) a (?:quick |close )?look\b|\blook (?:at|over|into)\b"), " check "),
+    (re.compile(r"\b(?:jet\w*|donn\w*) un (?:coup d'\s?)?oeil\b"), " check "),
+    (re.compile(r"\bmots? de passe\b"), " password "),
+    (re.compile(r"\bmises? a jour\b|\bup to date\b|\ba jour\b"), " update "),
+)
+"""Turns of phrase that mean one word."""
 
 
 def words(text: str) -> list[str]:
     """The meaningful words of ``text`` as stems or concepts, in order, stop words left out."""
     found: list[str] = []
-    for word in _WORD.findall(plain(text)):
+    said = plain(text)
+    for phrase, word in _PHRASES:
+        said = phrase.sub(word, said)
+    for word in _WORD.findall(said):
         parts = [word]
-        if word not in _CONCEPT and re.search(r"[-_.]", word):
+        if word not in CONCEPTS and re.search(r"[-_.]", word):
             parts += [part for part in re.split(r"[-_.]", word) if part]
         for part in parts:
             if part in STOP or (len(part) == 1 and not part.isdigit()):
                 continue
-            found.append(_CONCEPT.get(part) or _CONCEPT.get(stem(part)) or stem(part))
+            found.append(CONCEPTS.get(part) or CONCEPTS.get(stem(part)) or stem(part))
     return found
 
 
@@ -143,3 +175,38 @@ def clauses(goal: str) -> list[str]:
         for part in _THEN.split(unicodedata.normalize("NFC", goal).replace("après cela", "apres cela"))
     ]
     return [part for part in parts if part] or [goal]
+
+
+_NOT_THIS = re.compile(
+    r"(?:^|(?<=[,;.!?\n])|(?<=\band )|(?<=\bbut )|(?<=\bet )|(?<=\bmais )|(?<=\bplease ))\s{0,4}"
+    r"(?:(?:do not|don['’]?t|never)\b|(?:i|we) (?:do not|don['’]?t) (?:want|need)\b|n(?:e |['’])\w+ (?:pas|jamais)\b)"
+    r"|\b(?:without|except(?: for)?|but not|and not|not the|sans|sauf|hormis|except[eé])\b"
+    r"|\b(?:mais pas|et pas|pas besoin d[eu]?)\b",
+    re.IGNORECASE,
+)
+_BUT_THAT = re.compile(r"[,;.!?\n]|\b(?:just|only|but|instead|seulement|juste|mais|plutot)\b", re.IGNORECASE)
+
+
+def told_apart(goal: str) -> tuple[str, str]:
+    """What a goal asks for, and what it asks to leave alone: ``don't run the tests, just check the code``.
+
+    "docker-compose is not recognised" leaves nothing alone: only orders and exceptions count.
+    """
+    wanted, unwanted = [], []
+    at = 0
+    while (start := _NOT_THIS.search(goal, at)) is not None:
+        end = _BUT_THAT.search(goal, start.end())
+        stop = end.start() if end else len(goal)
+        wanted.append(goal[at : start.start()])
+        unwanted.append(goal[start.end() : stop])
+        at = stop
+    wanted.append(goal[at:])
+    return " ".join(" ".join(wanted).split()), " ".join(" ".join(unwanted).split())
+
+
+_BOTH = re.compile(r"[,;]|\b(?:and|et|also|aussi|as well as|ainsi que)\b", re.IGNORECASE)
+
+
+def parts(clause: str) -> list[str]:
+    """What a step names side by side: ``check the links and run the tests`` has two."""
+    return [part for part in map(str.strip, _BOTH.split(clause)) if part]

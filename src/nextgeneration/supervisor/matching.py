@@ -9,13 +9,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nextgeneration.kernel.language import Lang, Texts
-from nextgeneration.supervisor.lexicon import plain, words
+from nextgeneration.supervisor.lexicon import CONCEPTS, plain, words
 
 if TYPE_CHECKING:
     from nextgeneration.templates.revision import Revision
 
 NAME, KEYWORD, EXAMPLE, CAPABILITY, ROUTE, TEXT = 6.0, 3.0, 4.0, 2.0, 2.0, 0.5
 """What one match is worth, in points; a keyword of several words is worth one point more a word."""
+
+SLIP = 5
+"""Letters a word must have to be recognised with a slip of the hand in it: short words are too close to each other."""
+
+TYPED = 300
+"""Characters up to which a goal counts as typed by hand; what is pasted has no slips."""
 
 _WHY = {
     "name": Texts("named in the goal", "nommé dans le but"),
@@ -37,8 +43,9 @@ class Match:
     reasons: tuple[tuple[str, str], ...] = ()
 
     def why(self, lang: Lang) -> str:
-        """The reasons in words, strongest first."""
-        return ", ".join(_WHY[kind].say(lang, words=text) for kind, text in self.reasons)
+        """The reasons in words, strongest first; what the description has in common only when it is all there is."""
+        told = [reason for reason in self.reasons if reason[0] != "text"] or self.reasons
+        return ", ".join(_WHY[kind].say(lang, words=text) for kind, text in told)
 
 
 @dataclass
@@ -55,6 +62,11 @@ class _Profile:
     route_words: set[str]
     text: set[str] = field(default_factory=set)
 
+    def vocabulary(self) -> set[str]:
+        """Every word the template can be found by."""
+        phrases = (parts for _, parts in (*self.keywords, *self.examples, *self.capabilities))
+        return self.route_words.union(self.text, *phrases)
+
 
 class Index:
     """The profiles of all templates, ready to be matched against goals."""
@@ -63,13 +75,28 @@ class Index:
         self._profiles = [_profile(revision) for revision in revisions]
         seen = Counter(word for p in self._profiles for word in p.text)
         self._rarity = {word: math.log(1 + len(self._profiles) / n) for word, n in seen.items()}
+        able = Counter(name for p in self._profiles for name, _ in p.capabilities)
+        most = math.log(1 + len(self._profiles)) or 1.0
+        # What every template inherits from a common parent tells none of them from the others.
+        self._special = {name: math.log(1 + len(self._profiles) / n) / most for name, n in able.items()}
+        self._vocabulary = frozenset(word for p in self._profiles for word in p.vocabulary())
 
     def match(self, goal: str) -> list[Match]:
         """Every template with a score above 0 for ``goal``, best first; equal scores by name."""
         spoken = words(goal)
+        if len(goal) <= TYPED:
+            spoken = [self._meant(word) for word in spoken]
         raw = plain(goal)
         found = [match for p in self._profiles if (match := self._score(p, spoken, raw)).score > 0]
         return sorted(found, key=lambda m: (-m.score, m.template))
+
+    def _meant(self, word: str) -> str:
+        """``word``, or the one it is a slip of the hand away from, when nobody here knows it as it stands."""
+        if len(word) < SLIP - 1 or word in self._vocabulary or word in CONCEPTS or not word.isalpha():
+            return word
+        near = (known for known in (*CONCEPTS, *sorted(self._vocabulary)) if _slip(word, known))
+        meant = next(near, None)
+        return word if meant is None else CONCEPTS.get(meant, meant)
 
     def _score(self, p: _Profile, spoken: Sequence[str], raw: str) -> Match:
         said = set(spoken)
@@ -84,7 +111,8 @@ class Index:
             points.append((EXAMPLE * closest[0], "example", closest[1]))
         able = [name for name, parts in p.capabilities if parts and len(parts & said) * 2 > len(parts)]
         if able:
-            points.append((CAPABILITY * min(len(able), 3), "capability", ", ".join(able[:3])))
+            worth = sum(sorted((self._special[name] for name in able), reverse=True)[:3])
+            points.append((CAPABILITY * worth, "capability", ", ".join(able[:3])))
         if p.route_words & said:
             points.append((ROUTE, "route", p.route))
         told = sorted(p.text & said)
@@ -127,6 +155,16 @@ def _from(spoken: Sequence[str], at: int, parts: Sequence[str]) -> bool:
             return False
         at += 1 + near.index(part)
     return True
+
+
+def _slip(word: str, known: str) -> bool:
+    """Whether one letter is missing, added, changed, or swapped with its neighbour; the first one stands."""
+    if len(known) < SLIP or known[0] != word[0] or abs(len(known) - len(word)) > 1 or known == word:
+        return False
+    at = next((n for n, (a, b) in enumerate(zip(word, known, strict=False)) if a != b), min(len(word), len(known)))
+    left, right = word[at:], known[at:]
+    swapped = len(left) > 1 and left[1::-1] + left[2:] == right
+    return swapped or left[1:] == right[1:] or left[1:] == right or left == right[1:]
 
 
 def _overlap(a: set[str], b: set[str]) -> float:

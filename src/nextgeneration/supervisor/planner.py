@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from nextgeneration.kernel.language import Lang, Texts
-from nextgeneration.kernel.show import shortened
+from nextgeneration.kernel.show import brief, shortened
 from nextgeneration.supervisor.errors import PlanRefused
-from nextgeneration.supervisor.lexicon import clauses
+from nextgeneration.supervisor.lexicon import clauses, language_of, parts, told_apart
 from nextgeneration.supervisor.matching import Index, Match
 
 if TYPE_CHECKING:
     from nextgeneration.templates.revision import Revision
 
-ENOUGH = 2.0
+ENOUGH = 2.5
 """Points a template needs to be sent out: less than one keyword says too little."""
+
+SURE = 4.0
+"""Points by which one of several things a step names brings in an agent of its own."""
+
+LONGEST_LIST = 300
+"""Characters up to which a step is read as a list of things; beyond, it is something pasted."""
 
 NEAR = 0.4
 """Share of the best score that others must reach to join the team."""
@@ -29,19 +35,29 @@ TOOL_CALLS, SECONDS = 100, 300.0
 """What a task may use when its template does not say."""
 
 MAX_DEPTH = 10
+MAX_QUERY = 200
+MAX_EXAMPLES = 6
 
 _CHOSEN = Texts("{agent}: {why} ({score:.1f} points)", "{agent} : {why} ({score:.1f} points)")
 _NAMED = Texts("{agent}: named by the user", "{agent} : nommé par l'utilisateur")
 _INSTEAD = Texts("{agent}: takes over from {failed}; {why}", "{agent} : reprend la tâche de {failed} ; {why}")
 _NOBODY = Texts("No agent here can serve this goal: “{goal}”.", "Aucun agent ici ne peut servir ce but : « {goal} ».")
+_NOBODY_STEP = Texts(
+    "Nobody here can do this part of the goal: “{step}”", "Personne ici ne peut faire cette partie du but : « {step} »"
+)
 _CLOSEST = Texts(
     "The closest were {names}, with too little in common.", "Les plus proches : {names}, avec trop peu en commun."
 )
+_CAN = Texts("What can be asked, for example: {goals}.", "Ce qu'on peut demander, par exemple : {goals}.")
+_QUOTED = Texts("“{goal}”", "« {goal} »")
 _NEEDED = Texts(
     "It would need a template whose keywords, examples or capabilities name it "
     "(`nextgen templates new NAME`), or a model that can plan from it.",
     "Il faudrait un modèle d'agent dont les mots-clés, exemples ou capacités le nomment "
     "(`nextgen templates new NOM`), ou un modèle de langage qui sache le planifier.",
+)
+_ERROR = re.compile(
+    r"error|exception|not found|not recogni[sz]ed|failed|erreur|introuvable|reconnu|échec", re.IGNORECASE
 )
 _PATH = re.compile(r"(?<![\w/.-])(?:[\w-]+/)*[\w-]+\.[A-Za-z][\w.]*|(?<![\w/.-])(?:[\w-]+/)+[\w-]*")
 
@@ -63,13 +79,17 @@ class PlannedTask(BaseModel):
 
 
 class Plan(BaseModel):
-    """The tasks for a goal; ``note`` says in words what the plan rests on, or why there is none."""
+    """The tasks for a goal; ``note`` says in words what the plan rests on, or why there is none.
+
+    ``unserved`` are the steps of the goal that nobody here can do, in words.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     goal: str
     tasks: tuple[PlannedTask, ...] = ()
     note: str = ""
+    unserved: tuple[str, ...] = ()
 
 
 class Planner:
@@ -105,8 +125,15 @@ class Planner:
             return Plan(goal=goal, tasks=tuple(named), note="\n".join(task.why for task in named))
         tasks: list[PlannedTask] = []
         before: tuple[str, ...] = ()
-        for clause in clauses(goal):
-            team = self._team(clause) or (self._team(goal) if not tasks else [])
+        steps = clauses(goal)
+        teams = [self._team(step) for step in steps]
+        if not any(teams):
+            # Words that meet nobody step by step may do so together.
+            steps, teams = [goal], [self._team(goal)]
+        unserved = [
+            _NOBODY_STEP.say(lang, step=brief(s, 200)) for s, team in zip(steps, teams, strict=True) if not team
+        ]
+        for clause, team in zip(steps, teams, strict=True):
             stage = [
                 self._task(f"t{len(tasks) + n}", m.template, clause, _said(m, lang), depends=before)
                 for n, m in enumerate(team, 1)
@@ -115,7 +142,8 @@ class Planner:
             before = tuple(task.id for task in stage) or before
         if not tasks:
             return Plan(goal=goal, note=self._refusal(goal, lang))
-        return Plan(goal=goal, tasks=tuple(tasks), note="\n".join(task.why for task in tasks))
+        note = "\n".join((*(task.why for task in tasks), *unserved))
+        return Plan(goal=goal, tasks=tuple(tasks), note=note, unserved=tuple(unserved))
 
     def instead(self, failed: PlannedTask, used: Sequence[str], number: int, lang: Lang) -> PlannedTask | None:
         """A task for another agent that could do what ``failed`` did not, if there is one.
@@ -137,9 +165,21 @@ class Planner:
                 return self._task(f"t{number}", match.template, failed.goal, why, failed.depends, failed.id)
         return None
 
-    def _team(self, goal: str) -> list[Match]:
+    def _team(self, clause: str) -> list[Match]:
+        """Who fits a step of the goal: as a whole, and each of the things it names side by side."""
+        wanted, unwanted = told_apart(clause)
+        left_out = {m.template for m in self.match(unwanted) if m.score >= ENOUGH} if unwanted else set()
+        team = {m.template: m for m in self._near(wanted)}
+        if len(wanted) <= LONGEST_LIST:
+            for part in parts(wanted):
+                for match in self._near(part):
+                    if match.score >= SURE:
+                        team.setdefault(match.template, match)
+        return [match for match in team.values() if match.template not in left_out][:MAX_TEAM]
+
+    def _near(self, goal: str) -> list[Match]:
         matches = [m for m in self.match(goal) if m.score >= ENOUGH]
-        return [m for m in matches if m.score >= NEAR * matches[0].score][:MAX_TEAM]
+        return [m for m in matches if m.score >= NEAR * matches[0].score]
 
     def _task(
         self, task_id: str, template: str, goal: str, why: str, depends: tuple[str, ...] = (), replaces: str = ""
@@ -152,19 +192,41 @@ class Planner:
             template=template,
             goal=goal,
             why=why,
-            input={"goal": goal, "text": goal, "paths": _PATH.findall(goal)},
+            input={"goal": goal, "text": goal, "query": query_of(goal), "paths": _PATH.findall(goal)},
             depends=depends,
             replaces=replaces,
             tool_calls=TOOL_CALLS if revision.budget.tool_calls is None else revision.budget.tool_calls,
             seconds=revision.budget.seconds or SECONDS,
         )
 
+    def _examples(self, lang: Lang) -> list[str]:
+        """A goal that each route serves, in the user's language, the most wanted routes first."""
+        found: dict[str, str] = {}
+        for revision in sorted(self._revisions().values(), key=lambda r: (-r.route.priority, r.name)):
+            spoken = (example for example in revision.route.examples if language_of(example) == lang)
+            example = next((e for e in spoken if e not in found.values()), None)
+            if example is not None:
+                found.setdefault(revision.route.route, example)
+        return list(found.values())[:MAX_EXAMPLES]
+
     def _refusal(self, goal: str, lang: Lang) -> str:
         closest = [m.template for m in self.match(goal)[:3]]
         lines = [_NOBODY.say(lang, goal=shortened(goal, 200))]
         if closest:
             lines.append(_CLOSEST.say(lang, names=", ".join(closest)))
+        goals = self._examples(lang)
+        if goals:
+            lines.append(_CAN.say(lang, goals=", ".join(_QUOTED.say(lang, goal=goal) for goal in goals)))
         return " ".join([*lines, _NEEDED.say(lang)])
+
+
+def query_of(goal: str) -> str:
+    """What to search for: the goal, or of a long one the line that says most, such as the error of a pasted trace."""
+    lines = [line.strip() for line in goal.splitlines() if line.strip()]
+    if not lines or len(goal) <= MAX_QUERY:
+        return " ".join(lines)
+    telling = [line for line in lines if _ERROR.search(line)]
+    return brief(telling[-1] if telling else lines[0], MAX_QUERY)
 
 
 def _said(match: Match, lang: Lang) -> str:
