@@ -19,6 +19,7 @@ from nextgeneration.services.records import open_records
 NEXTGEN = [sys.executable, "-m", "nextgeneration.cli"]
 AUDIT = ("--agent", "auditeur_code", "--actions", "0")
 
+KEPT = {"PATH", "HOME", "LANG"}
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 SLOW = """
@@ -33,7 +34,7 @@ def env(tmp_path, monkeypatch):
     """A plain environment of its own, with a documentation server that never answers."""
     server = tmp_path / "slow.py"
     server.write_text(SLOW)
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START") if name in os.environ}
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("COVERAGE")}
     servers = {"slow": {"command": [sys.executable, str(server)]}}
     home = tmp_path / "home"
     monkeypatch.setenv("NG_HOME", str(home))
