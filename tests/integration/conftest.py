@@ -1,7 +1,15 @@
 """What the fault tests stand on: a world that witnesses, and lives to take."""
 
 import pytest
-from tests.integration.faults_driver_world import Lives, World
+from tests.integration.faults_driver_world import Lives, Server, World
+
+
+@pytest.fixture(scope="session")
+def fork_server(tmp_path_factory):
+    """Forks the processes that are to be killed."""
+    server = Server(tmp_path_factory.mktemp("lives"))
+    yield server
+    server.close()
 
 
 @pytest.fixture
@@ -13,8 +21,8 @@ def world():
 
 
 @pytest.fixture
-def lives(tmp_path, world):
+def lives(fork_server, world):
     """Processes of one installation, to be killed."""
-    lives = Lives(tmp_path, world)
+    lives = Lives(fork_server, world)
     yield lives
     lives.close()

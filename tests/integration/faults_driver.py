@@ -210,8 +210,8 @@ class Life:
             await getattr(self, self.order.get("do", "work"))(services)
 
     async def work(self, services):
-        """Accept, run and answer until everything has ended or waits for somebody who is not there."""
-        mine = set()
+        """Accept, run and answer until everything has ended, was refused, or waits for somebody who is not there."""
+        mine, refused = set(), set()
         for key, goal in self.order.get("accept", ()):
             options = MissionOptions(actions=self.order.get("actions", 3))
             request = MissionRequest(goal=goal, workspace=str(self.root / "workspace"), options=options)
@@ -222,15 +222,13 @@ class Life:
             lines = await services.missions.list(limit=None)
             open_ = {line.id for line in lines if not line.status.ended and line.status != "parked"}
             runnable = {line.id for line in await services.missions.orphans()}
-            mine &= open_
-            if self.order.get("all"):
-                mine |= open_
+            mine = (open_ if self.order.get("all") else mine & open_) - refused
             async with asyncio.TaskGroup() as group:
                 for mission in sorted(mine & runnable):
-                    group.create_task(self._run(services, mission))
+                    group.create_task(self._run(services, mission, refused))
             answered = await self._answer(services, mine) if self.order.get("answers", True) else 0
             if not answered:
-                if not mine & {line.id for line in await services.missions.orphans()}:
+                if not (mine - refused) & {line.id for line in await services.missions.orphans()}:
                     break
                 await asyncio.sleep(0.05)
         self.say({"passed": self.trace.passed})
@@ -241,11 +239,12 @@ class Life:
         self.say({"pending": [[a.id, a.digest] for a in await services.approvals.pending()]})
         await asyncio.sleep(3600)
 
-    async def _run(self, services, mission):
+    async def _run(self, services, mission, refused):
         try:
             outcome = await services.worker.run(mission)
             self.say({"mission": mission, "status": outcome.status})
         except NGError as error:
+            refused.add(mission)
             self.say({"mission": mission, "error": error.code})
 
     async def _answer(self, services, mine):
@@ -375,6 +374,9 @@ def serve():
         else:
             answer = children.pop(order["end"]).end()
         print(json.dumps(answer), flush=True)
+    for child in children.values():
+        os.kill(child.pid, signal.SIGKILL)
+        child.end()
 
 
 if __name__ == "__main__":

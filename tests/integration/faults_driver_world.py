@@ -79,14 +79,13 @@ class World:
         self._listener.close()
 
 
-class Lives:
-    """Starts lives and sees them end."""
+class Server:
+    """The fork server, started once: what a life would import is imported there already."""
 
-    def __init__(self, folder, world, *, argv=()):
-        self.world = world
+    def __init__(self, folder, *, argv=()):
         self.errors = folder / "stderr"
         with self.errors.open("wb") as errors:
-            self._server = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [*argv, sys.executable, str(DRIVER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -94,20 +93,41 @@ class Lives:
                 text=True,
             )
 
-    def _tell(self, order):
-        self._server.stdin.write(json.dumps(order) + "\n")
-        self._server.stdin.flush()
-        answer = self._server.stdout.readline()
+    def tell(self, order):
+        """Give an order and wait for its answer."""
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
         assert answer, self.errors.read_text()[-3000:]
         return json.loads(answer)
 
+    def close(self):
+        """Let it end, with every life that is left."""
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+class Lives:
+    """Starts lives and sees them end."""
+
+    def __init__(self, server, world):
+        self.server, self.world = server, world
+        self._living = set()
+
     def start(self, root, **order):
         """Begin a life; its process id."""
-        return self._tell({"start": {"root": str(root), "world": self.world.address, **order}})["pid"]
+        pid = self.server.tell({"start": {"root": str(root), "world": self.world.address, **order}})["pid"]
+        self._living.add(pid)
+        return pid
 
     def hear(self, pid, word):
         """The next thing a life says that is about ``word``; ``None`` when it ended without."""
-        while line := self._tell({"line": pid})["line"]:
+        while line := self.server.tell({"line": pid})["line"]:
             said = json.loads(line)
             if word in said:
                 return said[word]
@@ -115,19 +135,25 @@ class Lives:
 
     def end(self, pid):
         """Wait for a life's end: its exit code (negative: a signal) and what it still said."""
-        answer = self._tell({"end": pid})
+        answer = self.server.tell({"end": pid})
+        self._living.discard(pid)
         return answer["code"], answer["said"]
 
     def whole(self, root, **order):
         """A life that is to end by itself; what it said."""
         code, said = self.end(self.start(root, **order))
-        assert code == 0, f"{said}\n{self.errors.read_text()[-3000:]}"
+        assert code == 0, (said, self.errors())
         return said
 
+    def errors(self):
+        """The last words on standard error."""
+        return self.server.errors.read_text()[-3000:]
+
     def close(self):
-        self._server.stdin.close()
-        self._server.wait(timeout=60)
-        self._server.stdout.close()
+        """End what a failed test left behind."""
+        for pid in tuple(self._living):
+            os.kill(pid, signal.SIGKILL)
+            self.end(pid)
 
 
 def heard(said, word):

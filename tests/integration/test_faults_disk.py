@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.integration.faults_driver_world import Lives, heard
+from tests.integration.faults_driver_world import Lives, Server, heard
 
 FULL = {"NG-STORAGE-005", "NG-STORAGE-006"}
 SIZE = 4 << 20
@@ -38,8 +38,8 @@ def test_a_full_disk_is_a_named_error_and_nothing_is_lost(tmp_path, world):
     if not tried or tried.returncode:
         said = tried.stderr.decode().strip() if tried else "no unshare"
         pytest.skip(f"a file system of a fixed size cannot be mounted here: {said} ({sys.platform})")
-    lives = Lives(tmp_path, world, argv=argv)
+    server = Server(tmp_path, argv=argv)
     try:
-        survives(lives, disk, filler=str(disk / "filler"))
+        survives(Lives(server, world), disk, filler=str(disk / "filler"))
     finally:
-        lives.close()
+        server.close()

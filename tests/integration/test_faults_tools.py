@@ -68,7 +68,7 @@ def running(root, lives, confined):
     template(root / "templates", "long", playbook=[step])
     pid = lives.start(root, builtin=True, accept=[["long", "long"]])
     mission = lives.hear(pid, "accepted")
-    assert until(lambda: len(alive(token)) > GRANDCHILDREN, 20), lives.errors.read_text()
+    assert until(lambda: len(alive(token)) > GRANDCHILDREN, 20), lives.errors()
     return pid, mission, token
 
 
