@@ -103,6 +103,9 @@ class Worker:
                 outcomes.append(await self.run(mission.id))
             except (MissionHeld, MissionEnded, MissionCancelled, LeaseLost):
                 continue
-            except NGError:
+            except NGError as error:
+                log.warning("mission %s could not be recovered: %s (%s)", mission.id, error, error.code)
+            except Exception:
+                # A defect met in one mission is no reason to leave the others.
                 log.exception("mission %s could not be recovered", mission.id)
         return outcomes
