@@ -36,9 +36,15 @@ def env(tmp_path, monkeypatch):
     server.write_text(SLOW)
     kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("COVERAGE")}
     servers = {"slow": {"command": [sys.executable, str(server)]}}
-    home = tmp_path / "home"
+    home, temporary = tmp_path / "home", tmp_path / "tmp"
+    temporary.mkdir()
     monkeypatch.setenv("NG_HOME", str(home))
-    return kept | {"NG_HOME": str(home), "NG_LANG": "en", "NG_TOOLS_MCP_SERVERS": json.dumps(servers)}
+    return kept | {
+        "NG_HOME": str(home),
+        "NG_LANG": "en",
+        "TMPDIR": str(temporary),
+        "NG_TOOLS_MCP_SERVERS": json.dumps(servers),
+    }
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import sys
+import tempfile
 import threading
 import time
 from typing import NamedTuple
@@ -54,7 +55,9 @@ def forget():
 
 
 @pytest.fixture(autouse=True)
-def new_process():
+def new_process(tmp_path_factory, monkeypatch):
+    """As in a new process; copies of the sample project go where pytest removes them."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
     forget()
     yield
     forget()
