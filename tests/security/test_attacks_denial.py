@@ -300,8 +300,8 @@ async def test_many_missions_in_a_row_leave_nothing_behind(bench: Bench) -> None
         for _ in range(20):
             await bench.run(services, "eve")
         grown = Grown()
-        for _ in range(60):
+        for _ in range(40):
             await bench.run(services, "eve")
         gc.collect()
         grown.look()
-    assert grown.most < 12, f"{grown.most:.0f} MB for 60 missions of 20 kB"
+    assert grown.most < 12, f"{grown.most:.0f} MB for 40 missions of 20 kB"

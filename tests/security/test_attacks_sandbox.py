@@ -137,9 +137,6 @@ async def test_home_etc_and_ng_home_stay_as_they_are(
     assert not any(Path(name).exists() for name in ("/etc/cron.d/x", "/usr/x", "/var/x", "/x"))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="missions: a workspace that holds our own database is accepted, and commands may write there"
-)
 @pytest.mark.parametrize("place", ["state", "."])
 async def test_an_agent_cannot_approve_from_inside_a_command(bench: Bench, place: str) -> None:
     """Promise 4, when NG_HOME lies in the workspace: either such a mission is refused, or its state is out of reach."""
@@ -306,24 +303,10 @@ STUBS = {
     "vanishes": None,
     "not-executable": "",
     "runs it all unconfined": '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n',
-    "hangs": "#!/bin/sh\nsleep 30\n",
 }
 
 
-@pytest.mark.parametrize(
-    "stub",
-    [
-        "fails",
-        "vanishes",
-        "not-executable",
-        pytest.param(
-            "runs it all unconfined",
-            marks=pytest.mark.xfail(
-                strict=True, reason="tools/shell: a bwrap that confines nothing is believed; nothing checks the result"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("stub", ["fails", "vanishes", "not-executable", "runs it all unconfined"])
 async def test_bubblewrap_swapped_right_before_the_call_runs_nothing(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stub: str
 ) -> None:
@@ -351,7 +334,6 @@ async def test_bubblewrap_swapped_right_before_the_call_runs_nothing(
         assert "bwrap" in action.detail or "bubblewrap" in action.detail or "confinement" in action.detail.lower()
 
 
-@pytest.mark.xfail(strict=True, reason="tools/shell, tools/fs: bwrap and rg are looked for in relative PATH entries")
 @pytest.mark.parametrize("entry", ["", ".", "bin"])
 async def test_no_program_of_the_workspace_is_taken_for_a_helper_of_ours(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str
