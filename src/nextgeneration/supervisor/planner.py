@@ -155,7 +155,9 @@ class Planner:
         mine = revisions.get(failed.template)
         if mine is None:
             return None
-        able = {c.id for c in mine.capabilities}
+        base = revisions.get(mine.parents[0]) if mine.parents else None
+        # What comes from a common parent is no reason to think that one can do the other's work.
+        able = {c.id for c in mine.capabilities} - {c.id for c in (base.capabilities if base else ())}
         for match in self.match(failed.goal):
             other = revisions.get(match.template)
             if match.score < ENOUGH or other is None or match.template in used:

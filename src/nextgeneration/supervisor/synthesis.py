@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.reports import Report, ReportStatus
-from nextgeneration.kernel.show import shortened
 from nextgeneration.supervisor.asking import Asked, Quoted
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MergedFinding, Sentence, TaskOutcome
 
@@ -33,7 +32,8 @@ _TOTAL_ONE = Texts("{agents} reported {counts}.", "{agents} a relevé {counts}."
 _AGENTS = Texts("{n} agents", "{n} agents")
 _AGENT = Texts("One agent", "Un agent")
 _FINDINGS = Texts("{n} findings: {tally}", "{n} constats : {tally}")
-_FINDING = Texts("one finding: {tally}", "un constat : {tally}")
+_ALIKE = Texts("{n} findings, all {kind}", "{n} constats, tous {kind}")
+_FINDING = Texts("one finding, {kind}", "un constat, {kind}")
 _FIXED = Texts(" Of these, {n} are fixed and verified.", " Parmi eux, {n} sont corrigés et vérifiés.")
 _FIXED_ONE = Texts(" One of them is fixed and verified.", " L'un d'eux est corrigé et vérifié.")
 _FIXED_ALL = Texts(" All are fixed and verified.", " Tout est corrigé et vérifié.")
@@ -91,7 +91,6 @@ _ACTION = {
 }
 _NOT_FIXED = Texts("Done, but the problem is still there: {what}", "Fait, mais le problème demeure : {what}")
 _RISK = Texts(" (risk: {label})", " (risque : {label})")
-_RESULT = Texts(" Result: {text}", " Résultat : {text}")
 
 
 # -- findings --------------------------------------------------------------------------------------------------------
@@ -228,7 +227,9 @@ def _tally(holding: Sequence[MergedFinding], lang: Lang) -> Sentence:
     agents = (_AGENTS if count > 1 else _AGENT).say(lang, n=count)
     tally = Counter(m.finding.severity for m in holding)
     parts = [_COUNT[s][tally[s] > 1].say(lang, n=tally[s]) for s in sorted(tally, key=lambda s: -s.rank)]
-    counts = (_FINDINGS if len(holding) > 1 else _FINDING).say(lang, n=len(holding), tally=_listed(parts, lang))
+    kind = parts[0].removeprefix(f"{len(holding)} ")
+    form = _FINDINGS if len(tally) > 1 else _ALIKE if len(holding) > 1 else _FINDING
+    counts = form.say(lang, n=len(holding), tally=_listed(parts, lang), kind=kind)
     text = (_TOTAL if count > 1 else _TOTAL_ONE).say(lang, agents=agents, counts=counts)
     fixed = sum(m.resolved for m in holding)
     if fixed:
@@ -342,12 +343,12 @@ def _about_action(outcome: ActionOutcome, lang: Lang) -> Sentence:
     risk = _RISK.say(lang, label=outcome.label) if outcome.label else ""
     text = _NOT_FIXED if failed_check else _ACTION[outcome.status]
     said = _ended(text.say(lang, what=outcome.action.reason, risk=risk))
-    result = str(outcome.output.get("text", "")).strip()
-    if outcome.status is ActionStatus.DONE and not outcome.checks and result:
-        said += _ended(_RESULT.say(lang, text=shortened(result.splitlines()[0], 300)))
-    elif outcome.detail:
+    if outcome.detail:
         said += " " + _ended(outcome.detail)
-    return Sentence(text=said, findings=outcome.action.fixes, actions=(outcome.action.id,))
+    # What nothing checks afterwards was done for its result: the tests' outcome, a program's output.
+    wanted = outcome.status is ActionStatus.DONE and not outcome.checks
+    quote = str(outcome.output.get("text", "")).strip() if wanted else ""
+    return Sentence(text=said, quote=quote, findings=outcome.action.fixes, actions=(outcome.action.id,))
 
 
 def missing_parts(tasks: Sequence[TaskOutcome], replaced: Iterable[str] = ()) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def test_a_verified_action_marks_its_findings_as_resolved():
         id="act_1", agent="a", task="t1", tool="fs.patch", args={}, reason="drop privileged", fixes=(one.id,)
     )
     said = answer([entry], [outcome("t1", "a")], [ActionOutcome(action=action, status=ActionStatus.VERIFIED)], "fr")
-    assert said[0].text == "Un agent a relevé un constat : 1 élevé. Tout est corrigé et vérifié."
+    assert said[0].text == "Un agent a relevé un constat, élevé. Tout est corrigé et vérifié."
     assert said[-1].text == "Fait et vérifié : drop privileged."
     assert said[-1].actions == ("act_1",)
 
@@ -127,7 +127,7 @@ def test_the_kinds_are_told_worst_first_and_the_rest_is_counted():
     severe = [finding(f"rule{n}", severity=Severity.CRITICAL) for n in range(9)]
     shown = texts(merged({"t1": report("a", *severe)}), lang="fr")
     assert len(shown) == 1 + 8 + 1
-    assert shown[0] == "Un agent a relevé 9 constats : 9 critiques."
+    assert shown[0] == "Un agent a relevé 9 constats, tous critiques."
     assert shown[-1] == "Un autre constat est dans la liste, critique."
 
 
@@ -214,7 +214,7 @@ def action(**more):
         (ActionStatus.REJECTED, {"detail": "not now"}, "Refused, nothing was done: mend it. not now."),
         (ActionStatus.FAILED, {"detail": "exit 1"}, "Approved but failed: mend it. exit 1."),
         (ActionStatus.VERIFIED, {}, "Done and verified: mend it."),
-        (ActionStatus.DONE, {"output": {"text": "3 passed\nmore"}}, "Done: mend it. Result: 3 passed."),
+        (ActionStatus.DONE, {"output": {"text": "3 passed\nmore"}}, "Done: mend it."),
         (
             ActionStatus.DONE,
             {"checks": (Verification(tool="x", passed=False),)},
@@ -226,6 +226,7 @@ def test_what_became_of_an_action_is_said(status, more, said):
     sentence = answer((), [outcome("t1", "a")], [ActionOutcome(action=action(), status=status, **more)], "en")[-1]
     assert sentence.text == said
     assert sentence.actions == ("act_1",)
+    assert sentence.quote == more.get("output", {}).get("text", "")
 
 
 def test_no_problem_is_not_said_while_something_is_to_be_decided():
