@@ -485,12 +485,16 @@ async def who_lost_the_lease_changes_nothing(bench: Bench) -> None:
 
 
 def nothing_is_fenced(patch: Patch) -> None:
-    fence = MissionStore.fence
+    fence, renew = MissionStore.fence, MissionStore.renew
+
+    def renewed(self: Any, connection: Any, mission: str, _attempt: int, *rest: Any) -> Any:
+        return renew(self, connection, mission, self.standing(connection, mission)[0], *rest)
 
     def whoever(self: Any, connection: Any, mission: str, _attempt: int, *rest: Any, **more: Any) -> Any:
         return fence(self, connection, mission, self.standing(connection, mission)[0], *rest, **more)
 
     patch.setattr(MissionStore, "fence", whoever)
+    patch.setattr(MissionStore, "renew", renewed)
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------

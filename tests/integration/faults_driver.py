@@ -29,6 +29,7 @@ from nextgeneration.services.assembly import open_services
 from nextgeneration.settings.agents import AgentFactoryConfig
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
+from nextgeneration.storage import connections
 from nextgeneration.templates.library import TemplateLibrary
 from nextgeneration.testing.tools import FakeTool
 
@@ -181,7 +182,8 @@ class Life:
     ``accept`` (missions as idempotency key and goal), ``all`` (go on with whatever is open, too), ``answers`` (whether
     the human is there), ``strike`` (index of a boundary's pass, or its name) and ``sign`` (the signal this process
     sends itself there), ``lease`` (seconds), ``builtin`` (the real tools), ``file_limit`` (bytes a file may have),
-    ``actions`` (most that are put to the human), ``seconds`` (what a call takes after the world has done it).
+    ``actions`` (most that are put to the human), ``synchronous`` (how much SQLite syncs, when not as we open it),
+    ``seconds`` (what a call takes after the world has done it).
     """
 
     def __init__(self, order, say):
@@ -342,9 +344,23 @@ class Child:
         return {"code": os.waitstatus_to_exitcode(status), "said": said}
 
 
+def weaken_durability(level):
+    """Take the sync out of every commit: a copy weakened on purpose."""
+    connect = connections.connect
+
+    def weakened(*args):
+        driver = connect(*args)
+        driver.execute(f"PRAGMA synchronous={level}")
+        return driver
+
+    connections.connect = weakened
+
+
 def live(order, say: Callable[[dict], object]):
     """One life from its birth to its exit code."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    if order.get("synchronous"):
+        weaken_durability(order["synchronous"])
     if order.get("file_limit"):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
