@@ -240,9 +240,7 @@ def _note(run: _Run, error: NGError, context: TaskContext, step: str, tool: str)
 
 
 def _status(revision: Revision, run: _Run, stopped: bool) -> ReportStatus:
-    if stopped:
-        return ReportStatus.FAILED if not run.worked else ReportStatus.PARTIAL
-    if run.problems:
+    if stopped or run.problems:
         return ReportStatus.PARTIAL if run.worked or run.actions else ReportStatus.FAILED
     return ReportStatus.PARTIAL if run.unanswered or revision.default_playbook else ReportStatus.DONE
 
