@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 
-.PHONY: help try test check bench soak lock format clean
+.PHONY: help try test check bench soak mutate lock format clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ bench: $(STAMP) ## the figures of docs/performance.md
 
 soak: $(STAMP) ## the long figures: kill loops, floods, leaks
 	@$(PY) -m pytest -m soak -p no:cacheprovider --timeout=7200 tests
+
+mutate: $(STAMP) ## mutation testing of the risk engine, the validator and the approval check
+	@$(PY) scripts/mutate.py --code 200 --tables 60 --minutes 20
 
 format: $(STAMP) ## format and fix
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
