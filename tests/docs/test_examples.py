@@ -19,9 +19,10 @@ def blocks(page, language):
 
 
 @pytest.mark.slow
-def test_the_tutorial_works_as_written(tmp_path):
+def test_the_tutorial_works_as_written(tmp_path, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
     (tmp_path / "app.py").write_text("# TODO: finish this\nprint('hello')\n")
-    env = {**os.environ, "NG_HOME": str(tmp_path / "home"), "PATH": f"{NEXTGEN.parent}:{os.environ['PATH']}"}
+    env = {**os.environ, "NG_HOME": str(home), "PATH": f"{NEXTGEN.parent}:{os.environ['PATH']}"}
     page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     template = tmp_path / ".nextgen" / "templates" / "todo_keeper.json"
     for language, body in re.findall(r"```(console|json)\n(.*?)```", page, flags=re.DOTALL):
