@@ -7,7 +7,7 @@ import os
 import tempfile
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.reports import ReportStatus
 from nextgeneration.kernel.show import brief, escaped
-from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MergedFinding, MissionReport
+from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MergedFinding, MissionReport, Sentence
 from nextgeneration.supervisor.render.markdown import markdown
 from nextgeneration.supervisor.render.sarif import sarif
 from nextgeneration.supervisor.render.words import (
@@ -39,6 +39,7 @@ QUOTED = 15
 _MISSION = Texts("Mission {id}: {status}{took}", "Mission {id} : {status}{took}")
 _TOOK = Texts(" in {seconds:.1f} s", " en {seconds:.1f} s")
 _MORE = Texts("… and {n} more in the report", "… et {n} de plus dans le rapport")
+_ALIKE = Texts("+{n} of this kind", "+{n} de ce genre")
 _LINES = Texts("… and {n} more lines in the report", "… et {n} lignes de plus dans le rapport")
 _AGREE = Texts(
     "{n} of them were found by two agents or more.", "{n} d'entre eux ont été trouvés par deux agents ou plus."
@@ -113,10 +114,13 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     found = ["", voice.paint(_MISSION.say(lang, id=report.mission, status=status, took=took), "bold")]
     if report.tasks:
         found += [line for line in (headline(report, lang),) if line]
-        found += _said(report, voice)
+        # What was asked for stands before the first finding in the answer, what was looked at after the last.
+        first = next((n for n, sentence in enumerate(report.answer) if sentence.findings), len(report.answer))
+        found += _said(report.answer[:first], voice)
+        found += _findings(report, voice)
+        found += _said(report.answer[first:], voice)
     else:
         found += [escaped(sentence.text) for sentence in report.answer]
-    found += _findings(report, voice)
     found += _actions(report, voice)
     if report.missing:
         found += ["", voice.paint(_MISSING.say(lang), "bold")]
@@ -138,9 +142,9 @@ def _unasked(outcome: ActionOutcome) -> bool:
     return outcome.status is ActionStatus.OFFERED or outcome.decided_by.startswith("rule:")
 
 
-def _said(report: MissionReport, voice: Voice) -> Iterator[str]:
+def _said(answer: Sequence[Sentence], voice: Voice) -> Iterator[str]:
     """What tools said that belongs into the answer, word for word."""
-    for sentence in (sentence for sentence in report.answer if sentence.quote):
+    for sentence in (sentence for sentence in answer if sentence.quote):
         yield ""
         yield voice.paint(escaped(sentence.text, newlines=False), "bold")
         lines = escaped(sentence.quote).splitlines()
@@ -154,22 +158,28 @@ def _more_lines(count: int, voice: Voice) -> list[str]:
 
 
 def _findings(report: MissionReport, voice: Voice) -> Iterator[str]:
-    """What is left to do, worst first; information only when there is nothing worse."""
+    """What is left to do, worst first, a line for each kind; information only when there is nothing worse."""
     open_ = open_findings(report)
-    shown = ([e for e in open_ if e.finding.severity is not Severity.INFO] or open_)[:SHOWN]
+    worth = [e for e in open_ if e.asked or e.finding.severity is not Severity.INFO] or open_
+    kinds: dict[tuple[str, Severity], list[MergedFinding]] = {}
+    for entry in worth:
+        kinds.setdefault((entry.finding.rule, entry.finding.severity), []).append(entry)
+    shown = list(kinds.values())[:SHOWN]
     if not shown:
         return
     yield ""
     words = {severity: SEVERITY[severity].say(voice.lang) for severity in Severity}
     column = max(len(word) for word in words.values())
-    for entry in shown:
+    for entry, *alike in shown:
         severity = entry.finding.severity
         place = escaped(str(entry.finding.location), newlines=False) if entry.finding.location else ""
-        room = max(voice.columns - column - len(place) - 6, 30)
+        more = _ALIKE.say(voice.lang, n=len(alike)) if alike else ""
+        room = max(voice.columns - column - len(place) - len(more) - 8, 30)
         title = escaped(brief(entry.finding.title, min(room, 110)), newlines=False)
         said = voice.paint(f"{words[severity]:<{column}}", severity.value)
-        yield f"  {said}  {title}  {voice.paint(place, 'place')}".rstrip()
-    yield from _more(len(open_) - len(shown), voice)
+        rest = "  ".join(voice.paint(part, style) for part, style in ((place, "place"), (more, "dim")) if part)
+        yield f"  {said}  {title}  {rest}".rstrip()
+    yield from _more(len(open_) - sum(map(len, shown)), voice)
     agreed = sum(entry.corroborated for entry in open_)
     if agreed:
         text = (_AGREE_ONE if agreed == 1 else _AGREE).say(voice.lang, n=agreed)

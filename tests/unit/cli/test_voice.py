@@ -12,7 +12,7 @@ from nextgeneration.events.schema import Event
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import brief
-from nextgeneration.supervisor.outcome import ActionStatus
+from nextgeneration.supervisor.outcome import ActionStatus, Sentence
 
 
 @pytest.fixture
@@ -153,8 +153,27 @@ def test_exit_codes_by_what_a_mission_came_to(report):
     assert exit_code(report(tasks="over_budget", action=ActionStatus.PENDING), None) == 6
 
 
+def test_what_was_asked_for_stands_above_the_findings_and_what_was_looked_at_below(voice, report):
+    found = report(findings=1)
+    first, last = Sentence(text="t.a says:", quote="42"), Sentence(text="t.b says:", quote="\n".join(["row"] * 20))
+    middle = Sentence(text="it is bad", findings=(found.findings[0].id,))
+    text = "\n".join(lines(found.model_copy(update={"answer": (first, middle, last)}), voice, None))
+    assert text.index("t.a says:\n  42") < text.index("critical  ") < text.index("t.b says:")
+    assert "… and 5 more lines in the report" in text
+    quiet = found.model_copy(update={"answer": (first,), "findings": ()})
+    assert "No problem" not in "\n".join(lines(quiet, voice, None)), "facts were asked for, not faults"
+
+
 def test_the_summary_is_short_and_worst_first(voice, report):
-    text = "\n".join(lines(report(findings=30), voice, None))
+    alike = "\n".join(lines(report(findings=30), voice, None))
+    assert "+29 of this kind" in alike, "one rule takes one line"
+    assert "more in the report" not in alike
+    many = report(findings=30)
+    kinds = [
+        e.model_copy(update={"finding": e.finding.model_copy(update={"rule": f"r{n}"})})
+        for n, e in enumerate(many.findings)
+    ]
+    text = "\n".join(lines(many.model_copy(update={"findings": tuple(kinds)}), voice, None))
     assert text.index("critical") < text.index("more in the report")
     assert "… and 22 more in the report" in text
     failed = "\n".join(lines(report(action=ActionStatus.FAILED), voice, None))
