@@ -285,7 +285,7 @@ def _revisions(call: Call, parsed: Parsed) -> Iterator[Ground]:
             yield from call.places.read(operand)
         else:
             # `HEAD:path` reads a file too.
-            path = Arg(text.rpartition(":")[2], raw=text)
+            path = Arg(text.rpartition(":")[2])
             yield from (ground for ground in call.places.read(path) if ground.texts is why.READS_SECRET)
 
 

@@ -283,6 +283,7 @@ def _program(call: Call) -> Iterator[Ground]:
     elif name in OTHERS:
         label, texts = OTHERS[name]
         yield Ground(label, texts, shown(name))
+        yield from runs_word(call)
     elif name in ("source", "."):
         yield Ground(UNKNOWN, why.RUNS_CODE, name)
     else:

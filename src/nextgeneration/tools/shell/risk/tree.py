@@ -231,9 +231,10 @@ class _Walk:
                 self.visit(child, depth + 1)
         body = node.child_by_field_name("body")
         commands = self.reading.commands[first:]
-        if body is not None and body.type in ("command", "test_command", "declaration_command", "unset_command"):
-            command = commands[0] if commands else Command(node.start_byte)
-        elif body is not None and body.type in ("list", "pipeline") and commands:
+        kind = body.type if body is not None and commands else ""
+        if kind in ("command", "test_command", "declaration_command", "unset_command"):
+            command = commands[0]
+        elif kind in ("list", "pipeline"):
             # The grammar hangs a redirection of the last command on the whole list.
             command = max((c for c in commands if c.start <= redirects[0].start_byte), key=lambda c: c.start)
         else:

@@ -227,25 +227,23 @@ def _scan_dollar(source: str, at: int, parts: list[Part], quoted: bool, inner: C
 
 
 def ansi_c(text: str) -> Part:
-    r"""The value of ``$'text'``; dark where bash would make bytes that are no text (``\0``, ``\xff``)."""
+    r"""The value of ``$'text'``; dark where bash would make bytes that are no text (``\0``, ``\xff``, ``\cé``)."""
     dark = False
 
     def decode(match: re.Match[str]) -> str:
         nonlocal dark
         octal, small, four, eight, control, letter = match.groups()
-        if control:
-            return chr(ord(control.upper()) ^ 64) if control.isascii() and control != "\\" else ""
+        if control and control.isascii() and control != "\\":
+            return chr(ord(control.upper()) ^ 64)
         if letter:
             return _LETTERS.get(letter, letter if letter in "\\'\"?" else "\\" + letter)
-        number = int(octal, 8) & 255 if octal else int(small or four or eight, 16)
+        number = int(octal, 8) & 255 if octal else int(small or four or eight or "0", 16)
         if number == 0 or number > 0x10FFFF or (number > 127 and (octal or small)):
             dark = True
             return ""
         return chr(number)
 
     value = _ESCAPE.sub(decode, natural(text))
-    if "\\c\\" in text:
-        dark = True
     return Part("dark" if dark else "text", value, True)
 
 

@@ -206,6 +206,8 @@ def runner(call: Call) -> Iterator[Ground]:
         return
     if call.name == "watch":
         call.judge.line(" ".join(arg.text for arg in inner))
+    elif inner[0].text in _LINE_OPTIONS.get(call.name, ()):
+        call.judge.line(" ".join(arg.text for arg in inner[1:]))
     elif call.name == "xargs":
         yield from _command(call, [*inner, Arg("", clear=False, loose=True, raw="…")])
     else:
@@ -232,8 +234,8 @@ def line_runner(call: Call) -> Iterator[Ground]:
     """``eval``, ``trap``, ``alias``, ``su -c``, ``script -c``: a line given as text."""
     label, texts = OTHERS.get(call.name, (UNKNOWN, why.RUNS_INLINE))
     yield Ground(label, texts, call.name)
-    options = _LINE_OPTIONS.get(call.name)
-    if options is not None:
+    options = _LINE_OPTIONS.get(call.name, ())
+    if options:
         for index, arg in enumerate(call.args):
             name, separator, value = arg.text.partition("=")
             if arg.text in options and index + 1 < len(call.args):
