@@ -25,6 +25,7 @@ from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.effects import Door, Policy, TaskBudget
 from nextgeneration.missions.errors import Parked
 from nextgeneration.missions.schema import TaskRecord
+from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.supervisor.actions import chosen
 from nextgeneration.supervisor.errors import DependencyFailed, RubbishReport, TaskHung
 from nextgeneration.supervisor.outcome import ActionOutcome, MissionReport, TaskOutcome
@@ -95,6 +96,22 @@ class Lead:
         if saved is not None:
             self.plan = Plan.model_validate(saved)
         self.reports = {task.id: task.report for task in self.claim.tasks() if task.report is not None}
+        self._complete()
+
+    def _complete(self) -> None:
+        """Refuse to go on with a mission whose records do not fit together any more: one of them is gone.
+
+        Raises:
+            RecordDamaged: naming it.
+        """
+        mission, tasks = self.claim.mission.id, {task.id for task in self.claim.tasks()}
+        wanted = [("tasks", task.id, tasks) for task in self.plan.tasks]
+        wanted += [("pins", task.template, set(self.revisions)) for task in self.plan.tasks]
+        if tasks and not self.plan.goal:
+            wanted.append(("documents", "plan", set()))
+        for table, name, there in wanted:
+            if name not in there:
+                raise RecordDamaged(table=table, id=f"{mission}/{name}", detail="missing")
 
     async def make_plan(self) -> None:
         """Plan the mission, or add replacements for tasks that failed; a plan that stands is kept."""
