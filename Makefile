@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 
-.PHONY: help try test check bench soak mutate lock format clean
+.PHONY: help try test check coverage bench soak mutate lock format clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,8 +18,11 @@ try: $(STAMP) ## run the demo mission on a copy of the sample project
 check: $(STAMP) ## format, lint, types, floors and fences, sizes, unit and contract tests
 	@JOBS=$(JOBS) sh scripts/check.sh
 
-test: $(STAMP) ## everything: checks, all suites, coverage
+test: $(STAMP) ## everything: checks and all suites
 	@JOBS=$(JOBS) sh scripts/test.sh
+
+coverage: $(STAMP) ## branch coverage, with its floor
+	@JOBS=$(JOBS) sh scripts/coverage.sh
 
 bench: $(STAMP) ## the figures of docs/performance.md
 	@$(PY) -m benchmarks
