@@ -1,0 +1,239 @@
+"""What crosses between an agent and a language model, whichever provider answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from nextgeneration.kernel.canonical import digest
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Finish(StrEnum):
+    """Why a model stopped."""
+
+    STOP = "stop"
+    CALLS = "calls"
+    LENGTH = "length"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """A tool as a model is shown it: ``parameters`` is a JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call as a model wrote it.
+
+    Attributes:
+        args: the arguments; ``None`` when what the model wrote is no JSON object.
+        raw: the arguments word for word, kept when ``args`` is ``None``.
+    """
+
+    id: str
+    name: str
+    args: dict[str, Any] | None
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for a model: ``data`` is base64."""
+
+    media_type: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation.
+
+    Attributes:
+        calls: what the assistant asked for.
+        call: the id of the call a ``tool`` message answers; ``failed`` when it answers with an error.
+        extra: what a provider wants back word for word, such as signed reasoning; by provider name.
+    """
+
+    role: Role
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    call: str = ""
+    failed: bool = False
+    images: tuple[Image, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON, without what is empty."""
+        data: dict[str, Any] = {"role": self.role}
+        if self.text:
+            data["text"] = self.text
+        if self.calls:
+            data["calls"] = [_call_data(call) for call in self.calls]
+        if self.call:
+            data["call"] = self.call
+        if self.failed:
+            data["failed"] = True
+        if self.images:
+            data["images"] = [[image.media_type, image.data] for image in self.images]
+        if self.extra:
+            data["extra"] = dict(self.extra)
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What is asked of a model, without saying which.
+
+    Attributes:
+        max_output: most tokens of the answer; always sent, because the worst case of the cost rests on it.
+        schema: a JSON Schema the answer's text must follow.
+        required: whether the answer must be a tool call.
+        stable: how many leading messages later requests repeat word for word, for the provider's prompt cache.
+    """
+
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSchema, ...] = ()
+    max_output: int = 4096
+    schema: Mapping[str, Any] | None = None
+    required: bool = False
+    temperature: float | None = None
+    stable: int = 0
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "messages": [message.as_data() for message in self.messages],
+            "tools": [[tool.name, tool.description, dict(tool.parameters)] for tool in self.tools],
+            "max_output": self.max_output,
+            "schema": None if self.schema is None else dict(self.schema),
+            "required": self.required,
+            "temperature": self.temperature,
+        }
+
+    def digest(self) -> str:
+        """By what the request is recognised at a replay; the model that answers is no part of it."""
+        return digest(self.as_data())
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call.
+
+    Attributes:
+        input: all tokens of the prompt, cached ones included.
+        output: all tokens of the answer, reasoning included.
+        cached: tokens of the prompt read from the provider's cache; ``cache_written``: put into it.
+        estimated: the provider did not say; these are ours, estimated high.
+    """
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cache_written: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.cache_written + other.cache_written,
+            self.reasoning + other.reasoning,
+            self.estimated or other.estimated,
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON, without what is zero."""
+        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What a model answered. ``model`` is ``provider:model``; ``extra`` goes back in ``Message.extra``."""
+
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    finish: Finish = Finish.STOP
+    usage: Usage = Usage()
+    model: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def message(self) -> Message:
+        """The answer as it stands in the conversation."""
+        return Message("assistant", self.text, self.calls, extra=self.extra)
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "text": self.text,
+            "calls": [_call_data(call) for call in self.calls],
+            "finish": self.finish.value,
+            "usage": self.usage.as_data(),
+            "model": self.model,
+            "extra": dict(self.extra),
+        }
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> ModelAnswer:
+        """An answer from its plain JSON."""
+        return cls(
+            data["text"],
+            tuple(ToolCall(**call) for call in data["calls"]),
+            Finish(data["finish"]),
+            Usage(**data["usage"]),
+            data["model"],
+            data["extra"],
+        )
+
+
+def _call_data(call: ToolCall) -> dict[str, Any]:
+    data: dict[str, Any] = {"id": call.id, "name": call.name, "args": call.args}
+    if call.raw:
+        data["raw"] = call.raw
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which model somebody would like.
+
+    Attributes:
+        prefer: ``provider:model`` names, the best first; empty: the router's choice.
+        needs: what it must be able to do: ``tools``, ``vision``, ``structured``, ``reasoning``.
+        purpose: ``plan``, ``work``, ``synthesise`` or ``compact``.
+    """
+
+    prefer: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset()
+    purpose: str = "work"
+
+
+class ModelClient(Protocol):
+    """One model at one provider. Made once and shared."""
+
+    @property
+    def name(self) -> str:
+        """``provider:model``."""
+        ...
+
+    async def answer(self, request: ModelRequest, listen: Callable[[str], None] | None = None) -> ModelAnswer:
+        """Ask the model once; nothing is tried again here.
+
+        Args:
+            request: what is asked.
+            listen: called with each piece of text as it arrives.
+
+        Raises:
+            ModelFailure: one of its kinds (``nextgeneration.models.errors``), which says what may have been billed.
+        """
+        ...
