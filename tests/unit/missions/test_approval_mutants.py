@@ -1,0 +1,402 @@
+"""What only mutation testing found unguarded in the approval check; see docs/mutation.md."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from nextgeneration.kernel.canonical import digest
+from nextgeneration.kernel.risk import Assessment, EffectRule, RiskLabel
+from nextgeneration.kernel.tools import Happened, Preview
+from nextgeneration.missions.boundaries import BOUNDARIES
+from nextgeneration.missions.effects import Call, Policy
+from nextgeneration.missions.errors import (
+    ApprovalAlreadyDecided,
+    ApprovalExpired,
+    ApprovalStale,
+    DeciderRefused,
+    OverBudget,
+    Parked,
+    ToolFailed,
+    VerdictRefused,
+)
+from nextgeneration.tools.errors import ToolUnknown
+
+WEEK = 7 * 86_400
+
+
+async def parked(bench, task="t1", **args):
+    with pytest.raises(Parked) as parking:
+        await bench.task(task).call("act", args or {"n": 1})
+    return parking.value.approvals[0]
+
+
+async def doubtful(bench, **declared):
+    """A call that was cut short after it was made; nobody knows of its outcome."""
+
+    class Cut(Exception):
+        pass
+
+    def at(place):
+        if place == "effect.called":
+            bench.missions._shared.at = lambda _: None
+            raise Cut
+
+    tool = bench.writer("act", **declared)
+    bench.policy = Policy(standing=("act",))
+    await bench.start()
+    bench.missions._shared.at = at
+    with pytest.raises(Cut):
+        await bench.task().call("act", {"n": 1})
+    await bench.crash()
+    return tool
+
+
+# -- until when an answer holds ----------------------------------------------------------------------------------------
+
+
+async def test_the_instant_of_expiry_is_too_late_to_answer(bench, clock):
+    bench.writer("act")
+    await bench.start()
+    approval = await parked(bench)
+    clock.advance(WEEK)
+    assert await bench.approvals.pending() == []
+    with pytest.raises(ApprovalExpired):
+        await bench.approvals.decide(approval, "approved", "human:ada")
+
+
+async def test_the_instant_of_expiry_is_too_late_to_use_an_answer(bench, clock):
+    """It is asked again, not refused: a human did say yes."""
+    tool = bench.writer("act")
+    await bench.start()
+    first = await parked(bench)
+    await bench.answer()
+    clock.advance(WEEK - 3600)
+    await bench.crash()
+    assert await parked(bench) != first
+    assert tool.calls == []
+
+
+async def test_a_moment_before_it_is_not(bench, clock):
+    tool = bench.writer("act")
+    await bench.start()
+    await parked(bench)
+    await bench.claim.release()
+    clock.advance(WEEK - 1)
+    await bench.answer()
+    clock.advance(0.5)
+    await bench.take()
+    await bench.task().call("act", {"n": 1})
+    assert len(tool.calls) == 1
+
+
+# -- what is shown and what is kept ------------------------------------------------------------------------------------
+
+
+async def test_a_card_says_everything_and_its_digest_is_over_everything_but_itself(bench):
+    tool = bench.writer("act")
+    tool.preview = lambda _a, _c: Preview(title="t\u202ei\x07" + "x" * 200, body="b")
+    await bench.start()
+    approval = await bench.approvals.get(await parked(bench))
+    card = dict(approval.card)
+    own = {name: card.pop(name) for name in ("id", "digest", "created_at", "expires_at", "choices")}
+    assert own == {
+        "id": approval.id,
+        "digest": approval.digest,
+        "created_at": approval.created_at,
+        "expires_at": approval.expires_at,
+        "choices": ["approved", "rejected"],
+    }
+    assert card == {
+        "mission": bench.claim.id,
+        "task": "t1",
+        "agent": "agent",
+        "revision": "",
+        "kind": "call",
+        "calls": [
+            {
+                "tool": "act",
+                "args": {"n": 1},
+                "label": "write",
+                "reasons": [],
+                "conditions": {},
+                "preview": {"title": "t\u202ei\x07" + "x" * 200, "body": "b", "kind": "text"},
+                "verdict": "ask",
+            }
+        ],
+        "label": "write",
+        "why": "a call of act labelled write is asked for",
+    }
+    assert approval.digest == digest([card, approval.expires_at])
+    assert approval.title.startswith("t\\u202ei\\x07xxx")
+    assert len(approval.title) == 160
+
+
+async def test_a_card_over_several_calls_counts_them_and_has_the_strictest_label(bench):
+    bench.writer("act")
+    bench.writer("erase", risk=RiskLabel.DESTRUCTIVE)
+    await bench.start()
+    with pytest.raises(Parked):
+        await bench.task().authorise([Call("act", {}), Call("erase", {}), Call("act", {})], "because")
+    (approval,) = await bench.approvals.pending()
+    assert approval.title == "act (+2)"
+    assert approval.label == "destructive"
+    (asked,) = await bench.events("approval.asked")
+    assert asked.task == "t1"
+    assert asked.data == {
+        "approval": approval.id,
+        "agent": "agent",
+        "kind": "action",
+        "label": "destructive",
+        "title": "act (+2)",
+        "tools": ["act", "erase", "act"],
+        "digest": approval.digest,
+        "expires_at": approval.expires_at,
+    }
+
+
+async def test_each_way_to_an_answer_is_journaled_with_who_and_what(bench, clock):
+    """A human, ``--yes`` and the clock."""
+    bench.writer("act")
+    await bench.start()
+    await parked(bench, n=1)
+    answer = await bench.answer()
+    assert (answer.decided_by, answer.reason) == ("human:ada", "")
+    bench.policy = Policy(auto=RiskLabel.WRITE)
+    await bench.again()
+    await bench.task("t2").call("act", {"n": 2})
+    bench.policy = Policy()
+    await bench.again()
+    await parked(bench, "t3", n=3)
+    clock.advance(WEEK)
+    await bench.crash()
+    with pytest.raises(Exception, match="nobody answered"):
+        await bench.task("t3").call("act", {"n": 3})
+    decided = await bench.events("approval.decided")
+    rows = {approval.id: approval for approval in await bench.approvals.list()}
+    assert [(e.task, e.data["verdict"], e.data["by"]) for e in decided] == [
+        ("t1", "approved", "human:ada"),
+        ("t2", "approved", "rule:--yes"),
+        ("t3", "expired", "rule:expiry"),
+    ]
+    assert all(set(event.data) == {"approval", "verdict", "by", "digest"} for event in decided)
+    assert all(event.data["digest"] == rows[event.data["approval"]].digest for event in decided)
+
+
+async def test_the_boundaries_of_a_question_are_all_announced(bench):
+    """The kill tests cut a mission at these: one that is not announced is one that is not tried."""
+    seen = []
+    bench.writer("act")
+    await bench.start()
+    bench.missions._shared.at = seen.append
+    await parked(bench)
+    await bench.answer()
+    await bench.claim.release()
+    await bench.take()
+    await bench.task().call("act", {"n": 1})
+    assert set(seen) <= set(BOUNDARIES)
+    asked = [place for place in seen if place.startswith(("approval", "effect"))]
+    assert asked == [
+        *("approval.asking", "approval.asked", "approval.decided"),
+        *("effect.judged", "effect.intent", "effect.called", "effect.outcome"),
+    ]
+
+
+# -- who answers, and what is said of a wrong answer -------------------------------------------------------------------
+
+
+async def test_wrong_answers_are_refused_with_what_would_be_right(bench):
+    bench.writer("act")
+    await bench.start()
+    approval = await parked(bench)
+    with pytest.raises(DeciderRefused) as nobody:
+        await bench.approvals.decide(approval, "approved", "x" * 500)
+    assert len(nobody.value.by) == 80
+    with pytest.raises(VerdictRefused) as verdict:
+        await bench.approvals.decide(approval, "maybe", "human:ada")
+    assert verdict.value.values == {"verdict": "maybe", "approval": approval, "choices": "approved, rejected"}
+    await bench.approvals.decide(approval, "rejected", "human:ada")
+    with pytest.raises(ApprovalAlreadyDecided) as twice:
+        await bench.approvals.decide(approval, "approved", "human:ada")
+    assert twice.value.values == {"approval": approval, "status": "rejected"}
+
+
+async def test_a_name_no_tool_has_is_shown_short(bench):
+    await bench.start()
+    with pytest.raises(ToolUnknown) as unknown:
+        bench.task().spec("no\x07such" + "x" * 500)
+    assert len(unknown.value.name) == 80
+    assert unknown.value.name.startswith("no\\x07such")
+
+
+# -- what changed since ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ({"a": "1", "same": "x"}, {"a": "2", "same": "x"}, "a: 1 → 2"),
+        ({"same": "x"}, {"same": "x", "new": "1"}, "new: None → 1"),
+        ({"same": "x", "old": "1"}, {"same": "x"}, "old: 1 → None"),
+        ({"b": "1", "a": "1"}, {"b": "2", "a": "2"}, "a: 1 → 2; b: 1 → 2"),
+        ({"a": "x" * 600}, {"a": "y"}, "a: " + "x" * 496 + "…"),
+    ],
+)
+async def test_a_stale_approval_names_what_changed_and_nothing_else(bench, before, now, said):
+    state = dict(before)
+    tool = bench.writer("act")
+    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.WRITE, conditions=dict(state))
+    await bench.start()
+    with pytest.raises(Parked):
+        await bench.task().authorise([Call("act", {})], "because")
+    await bench.answer()
+    task = bench.task()
+    grant = await task.authorise([Call("act", {})], "because")
+    state.clear()
+    state.update(now)
+    with pytest.raises(ApprovalStale) as stale:
+        await task.call("act", {}, grant=grant)
+    assert stale.value.why == said
+    assert tool.calls == []
+
+
+# -- calls in doubt ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("how", "by"), [("probe", "act.probe"), ("done", "human:ada")])
+async def test_what_was_confirmed_is_recorded_and_not_asked_again(bench, how, by):
+    await doubtful(bench, happened=Happened.YES if how == "probe" else Happened.UNKNOWN)
+    if how == "done":
+        with pytest.raises(Parked):
+            await bench.task().call("act", {"n": 1})
+        await bench.answer("done")
+        await bench.again()
+    result = await bench.task().call("act", {"n": 1})
+    assert by in result.text
+    assert bench.claim.effects["t1", 1].status == "done"
+    (outcome,) = await bench.events("effect.outcome")
+    assert outcome.data == {"tool": "act", "position": 1, "status": "done", "unconfirmed": True, "by": by}
+    if how == "done":
+        (answer,) = await bench.approvals.list()
+        assert answer.used_at is not None
+
+
+async def test_what_was_given_up_says_who_gave_it_up(bench):
+    await doubtful(bench)
+    with pytest.raises(Parked):
+        await bench.task().call("act", {"n": 1})
+    await bench.answer("fail")
+    await bench.again()
+    with pytest.raises(ToolFailed, match="human:ada"):
+        await bench.task().call("act", {"n": 1})
+    (outcome,) = await bench.events("effect.outcome")
+    assert outcome.data["by"] == "human:ada"
+    assert outcome.data["code"] == "NG-EFFECT-006"
+    (answer,) = await bench.approvals.list()
+    assert answer.used_at is not None
+
+
+# -- what a call leaves behind -----------------------------------------------------------------------------------------
+
+
+async def test_a_calls_time_is_kept_and_counted_again_at_each_replay(bench, clock):
+    bench.tool("look", lambda _a, _c: clock.advance(3))
+    bench.tool("fails", lambda _a, _c: clock.advance(2) or 1 / 0)
+    await bench.start()
+
+    async def run():
+        task = bench.task()
+        await task.call("look", {})
+        with pytest.raises(ToolFailed):
+            await task.call("fails", {})
+        return task.cost
+
+    first = await run()
+    assert (first.tool_calls, first.seconds) == (2, 5)
+    assert [event.data["seconds"] for event in await bench.events("effect.outcome")] == [3, 2]
+    await bench.crash()
+    assert await run() == first
+
+
+async def test_a_failure_is_journaled_with_a_bounded_message(bench):
+    def fails(_args, _context):
+        raise OSError("y" * 5000)
+
+    bench.tool("look", fails)
+    await bench.start()
+    with pytest.raises(ToolFailed):
+        await bench.task().call("look", {})
+    (outcome,) = await bench.events("effect.outcome")
+    assert set(outcome.data) == {"tool", "position", "status", "code", "message", "seconds"}
+    assert "yyy" in outcome.data["message"]
+    assert len(outcome.data["message"]) == 300
+
+
+async def test_a_tool_is_given_the_missions_own_clock_language_and_scratch(bench, clock):
+    seen = []
+    bench.tool("look", lambda _a, context: seen.append(context))
+    await bench.start()
+    await bench.task().call("look", {})
+    (context,) = seen
+    assert context.clock is clock
+    assert context.lang == "en"
+    assert context.scratch == bench.door.scratch
+
+
+async def test_progress_names_its_call(bench):
+    heard = []
+
+    async def talks(_args, context):
+        context.emit("halfway")
+
+    bench.tool("look", talks)
+    await bench.start()
+    bench.missions.bus.subscribe(heard.append, bench.claim.id)
+    task = bench.task()
+    await task.call("look", {"n": 1})
+    await task.call("look", {"n": 2})
+    progress = [event for event in heard if event.type == "effect.progress"]
+    assert [event.data for event in progress] == [
+        {"tool": "look", "position": 1, "line": "halfway"},
+        {"tool": "look", "position": 2, "line": "halfway"},
+    ]
+    assert {(event.task, event.seq) for event in progress} == {("t1", 0)}
+
+
+# -- limits ------------------------------------------------------------------------------------------------------------
+
+
+async def test_no_time_left_says_how_much_there_was(bench, clock):
+    tool = bench.tool("look")
+    await bench.start()
+    task = bench.task(seconds=10)
+    clock.advance(10)
+    with pytest.raises(OverBudget) as over:
+        await task.call("look", {})
+    assert (over.value.unit, over.value.scope) == ("seconds", "t1")
+    assert tool.calls == []
+
+
+@pytest.mark.parametrize(("own", "left", "whose"), [(0.05, 60, "tool"), (60, 0.06, "task"), (0.05, 0.05, "tool")])
+async def test_the_shorter_limit_ends_a_call_and_is_named(bench, monkeypatch, own, left, whose):
+    monkeypatch.setattr("nextgeneration.missions.performing.GRACE_SECONDS", 0.0)
+
+    async def hangs(_args, _context):
+        await asyncio.sleep(60)
+
+    bench.tool("look", hangs, seconds=own)
+    await bench.start()
+    with pytest.raises(ToolFailed if whose == "tool" else OverBudget) as ended:
+        await bench.task(seconds=left).call("look", {})
+    if whose == "tool":
+        assert ended.value.problem()["code"] == "NG-TOOL-003"
+    else:
+        assert (ended.value.limit, ended.value.unit) == (0.1, "seconds")
+
+
+async def test_a_pure_call_cut_short_runs_again_unasked(bench):
+    tool = await doubtful(bench, effect=EffectRule.PURE, risk=RiskLabel.SAFE)
+    await bench.task().call("act", {"n": 1})
+    assert len(tool.calls) == 2
+    assert await bench.approvals.list() == []
