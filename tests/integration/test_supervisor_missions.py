@@ -141,6 +141,47 @@ async def test_a_fix_that_does_not_help_is_not_called_verified(bench):
     assert not done.report.findings[0].resolved
 
 
+@pytest.mark.parametrize("outcome", ["verified", "done", "refuses", "raises", "check raises"])
+async def test_the_journal_says_once_how_an_action_ended_whichever_answers_are_still_to_come(bench, outcome):
+    """The phase runs again for each answer, and after a crash; what ended before does not end again."""
+    mended = set()
+
+    def leak(name):
+        return LEAK.model_copy(update={"cause": f"leak:{name}"})
+
+    def look(_args, _context):
+        if mended and outcome == "check raises":
+            raise InternalError(kind="Lamp", detail="it is dark")
+        left = [leak(name) for name in ("hot", "cold") if name not in mended or outcome == "done"]
+        mends = [
+            Proposal(tool="pipe.mend", args={"at": found.cause}, reason=f"tape {found.cause}", fixes=(found.id,))
+            for found in left
+        ]
+        return ToolResult(findings=tuple(left), proposals=tuple(mends))
+
+    def mend(args, _context):
+        if outcome == "raises":
+            raise InternalError(kind="Tape", detail="it is empty")
+        mended.add(args["at"].removeprefix("leak:"))
+        return ToolResult(ok=outcome != "refuses")
+
+    tools = FakeTool("pipe.look", look), FakeTool("pipe.mend", mend, effect=EffectRule.ONCE, risk=RiskLabel.WRITE)
+    template(bench.templates, "plumber", [{"id": "look", "tool": "pipe.look"}, FIX])
+    async with bench(*tools) as services:
+        waiting = await run(services, asked(bench, "plumber please"))
+        assert len(waiting.pending) == 2
+        for approval in waiting.pending:
+            await services.approvals.decide(approval, "approved", by="human:ada")
+            done = await services.worker.run(waiting.mission)
+        journal = await services.missions.journal(waiting.mission)
+    assert not done.pending
+    ended = [e for e in journal if e.type in ("action.done", "action.verified")]
+    status = {"verified": "verified", "refuses": "failed", "raises": "failed"}.get(outcome, "done")
+    assert [e.data["status"] for e in ended] == [status, status]
+    assert {e.data["action"] for e in ended} == {o.action.id for o in done.report.actions}
+    assert [o.status.value for o in done.report.actions] == [status, status]
+
+
 async def test_yes_never_approves_what_is_stronger_than_a_write(bench):
     pipe = Pipe()
     pipe.mend = FakeTool("pipe.mend", effect=EffectRule.ONCE, risk=RiskLabel.DESTRUCTIVE)

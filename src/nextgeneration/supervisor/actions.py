@@ -129,7 +129,7 @@ async def _performed(lead: Lead, outcome: ActionOutcome, door: TaskDoor, grant: 
     except NGError as error:
         if error.control:
             raise
-        return await _ended(lead, outcome, ActionStatus.FAILED, error.message(lead.lang))
+        return await _ended(lead, outcome, door, ActionStatus.FAILED, error.message(lead.lang))
     return await _verified(lead, outcome, door, grant, result)
 
 
@@ -145,7 +145,7 @@ async def _verified(
         update |= {"missing": (), "problems": ()}
         lead.reports[action.id] = base.model_copy(update=update)
     if not result.ok and (action.verify or not result.findings):
-        return await _ended(lead, outcome, ActionStatus.FAILED, brief(result.text, 300))
+        return await _ended(lead, outcome, door, ActionStatus.FAILED, brief(result.text, 300))
     checks = []
     for check in action.verify:
         try:
@@ -162,12 +162,21 @@ async def _verified(
     outcome = outcome.model_copy(update={"checks": tuple(checks)})
     if checks and all(check.passed for check in checks):
         lead.fixed.update(action.fixes)
-        return await _ended(lead, outcome, ActionStatus.VERIFIED, "")
-    return await _ended(lead, outcome, ActionStatus.DONE, "")
+        return await _ended(lead, outcome, door, ActionStatus.VERIFIED, "")
+    return await _ended(lead, outcome, door, ActionStatus.DONE, "")
 
 
-async def _ended(lead: Lead, outcome: ActionOutcome, status: ActionStatus, detail: str) -> ActionOutcome:
+async def _ended(
+    lead: Lead, outcome: ActionOutcome, door: TaskDoor, status: ActionStatus, detail: str
+) -> ActionOutcome:
+    """The action at its end; the journal says so once, however often the phase runs again for other answers."""
     kind = "action.verified" if status is ActionStatus.VERIFIED else "action.done"
     data = {"action": outcome.action.id, "status": status.value, "detail": detail}
-    await lead.claim.event(kind, data, task=outcome.action.task)
+
+    def told() -> str:
+        # Rides with the record, in one transaction.
+        lead.claim.event_nowait(kind, data, task=outcome.action.task)
+        return status.value
+
+    await door.record("action.ended", told)
     return outcome.model_copy(update={"status": status, "detail": detail})
