@@ -7,12 +7,14 @@ import asyncio
 import pytest
 
 from nextgeneration.kernel.canonical import digest
+from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.risk import Assessment, EffectRule, RiskLabel
-from nextgeneration.kernel.tools import Happened, Preview
+from nextgeneration.kernel.tools import Happened, Preview, ToolResult
 from nextgeneration.missions.boundaries import BOUNDARIES
 from nextgeneration.missions.effects import Call, Policy
 from nextgeneration.missions.errors import (
     ApprovalAlreadyDecided,
+    ApprovalAmbiguous,
     ApprovalExpired,
     ApprovalStale,
     DeciderRefused,
@@ -96,7 +98,7 @@ async def test_a_moment_before_it_is_not(bench, clock):
 
 async def test_a_card_says_everything_and_its_digest_is_over_everything_but_itself(bench):
     tool = bench.writer("act")
-    tool.preview = lambda _a, _c: Preview(title="t\u202ei\x07" + "x" * 200, body="b")
+    tool.preview = lambda _a, _c: Preview(title="t\u202ei\x07" + "x" * 200, body="b\0")
     await bench.start()
     approval = await bench.approvals.get(await parked(bench))
     card = dict(approval.card)
@@ -121,7 +123,7 @@ async def test_a_card_says_everything_and_its_digest_is_over_everything_but_itse
                 "label": "write",
                 "reasons": [],
                 "conditions": {},
-                "preview": {"title": "t\u202ei\x07" + "x" * 200, "body": "b", "kind": "text"},
+                "preview": {"title": "t\u202ei\x07" + "x" * 200, "body": "b\ufffd", "kind": "text"},
                 "verdict": "ask",
             }
         ],
@@ -222,6 +224,15 @@ async def test_wrong_answers_are_refused_with_what_would_be_right(bench):
     assert twice.value.values == {"approval": approval, "status": "rejected"}
 
 
+async def test_a_reference_that_fits_several_questions_names_them_all(bench):
+    bench.writer("act")
+    await bench.start()
+    ids = [await parked(bench, task, n=1) for task in ("t1", "t2")]
+    with pytest.raises(ApprovalAmbiguous) as ambiguous:
+        await bench.approvals.get("apr")
+    assert sorted(ambiguous.value.values["found"].split(", ")) == sorted(ids)
+
+
 async def test_a_name_no_tool_has_is_shown_short(bench):
     await bench.start()
     with pytest.raises(ToolUnknown) as unknown:
@@ -298,6 +309,43 @@ async def test_what_was_given_up_says_who_gave_it_up(bench):
 
 
 # -- what a call leaves behind -----------------------------------------------------------------------------------------
+
+
+async def test_a_pure_call_whose_world_changed_while_it_was_cut_short_is_not_doubted(bench):
+    tool = await doubtful(bench, effect=EffectRule.PURE, risk=RiskLabel.SAFE)
+    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.SAFE, conditions={"clock": "later"})
+    await bench.task().call("act", {"n": 1})
+    assert len(tool.calls) == 2
+    assert await bench.approvals.list() == []
+
+
+# -- what a grant by rule covers ---------------------------------------------------------------------------------------
+
+
+async def test_a_grant_that_no_human_gave_decides_nothing(bench):
+    """Where the rules allowed everything there was no card: each call is judged for itself, then as any other is."""
+    tool = bench.writer("act", risk=RiskLabel.SAFE, effect=EffectRule.PURE)
+    other = bench.tool("look")
+    await bench.start()
+    task = bench.task()
+    grant = await task.authorise([Call("act", {})], "because")
+    assert (grant.approval, grant.by) == (None, "rule:permissions")
+    await task.call("look", {}, grant=grant)
+    assert len(other.calls) == 1
+    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.DESTRUCTIVE)
+    with pytest.raises(Parked):
+        await task.call("act", {}, grant=grant)
+    assert tool.calls == []
+
+
+async def test_an_outcome_says_how_it_went_and_how_much_was_found(bench):
+    found = tuple(Finding(rule="r", title=f"t{n}", severity=Severity.LOW, cause=f"c{n}") for n in range(3))
+    bench.tool("look", lambda _a, _c: ToolResult(ok=False, findings=found))
+    await bench.start()
+    await bench.task().call("look", {})
+    (outcome,) = await bench.events("effect.outcome")
+    said = {"tool": "look", "position": 1, "status": "done", "ok": False, "findings": 3, "seconds": 0}
+    assert outcome.data == said
 
 
 async def test_a_calls_time_is_kept_and_counted_again_at_each_replay(bench, clock):
