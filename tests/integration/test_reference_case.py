@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from nextgeneration.agents import manager, shared
 from nextgeneration.cli.main import run_command
 from nextgeneration.missions.schema import MissionOptions, MissionRequest
 from nextgeneration.services.assembly import open_services
-from nextgeneration.settings.agents import AgentFactoryConfig, settings
 from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.supervisor.outcome import ActionStatus
+from nextgeneration.testing.process import new_process
 from nextgeneration.tools import code, compose, docs, fs, mcp_docs, net, shell, system
 from nextgeneration.tools.base import Limited
 
@@ -71,24 +70,15 @@ def machine(tmp_path, monkeypatch):
 def cli(capsys, monkeypatch):
     """``cli(lang, *args)``: exit code, the JSON document on standard output, and standard error."""
 
-    def forget():
-        if manager._manager.cache_info().currsize:
-            manager.shared_manager().close()
-        manager._manager.cache_clear()
-        shared._library.cache_clear()
-        settings._subscribers.clear()
-        settings.templates_dir = AgentFactoryConfig.model_fields["templates_dir"].default
-
     def run(lang, *args):
-        forget()
         monkeypatch.setenv("NG_LANG", lang)
         capsys.readouterr()
-        code = run_command([str(arg) for arg in args])
+        with new_process():
+            code = run_command([str(arg) for arg in args])
         out, err = capsys.readouterr()
         return code, json.loads(out), err
 
-    yield run
-    forget()
+    return run
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])

@@ -134,6 +134,16 @@ async def test_only_this_machine_refreshes(manager: TemplateManager, address: st
     assert (response.status_code, response.json()["code"]) == (403, "NG-SERVER-003")
 
 
+async def test_templates_are_watched_while_it_serves_also_the_second_time(tmp_path: Path) -> None:
+    config = AgentFactoryConfig(templates_dir=tmp_path, preload_templates=[])
+    manager = TemplateManager(config, library_for(config))
+    served = create_app(AgentFactory(manager))
+    for _ in range(2):
+        async with served.router.lifespan_context(served):
+            assert manager.library.watching
+        assert not manager.library.watching
+
+
 async def test_a_serving_process_logs_creation_and_reads_templates_again_at_sighup(
     manager: TemplateManager, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import nextgeneration.agents
 from nextgeneration.agents import TemplateManager
+from nextgeneration.testing.process import new_process
 from orchestrator.app.agents.agent_templates import AgentTemplate
 from orchestrator.app.agents.template_manager import template_manager
 
@@ -54,17 +55,21 @@ def test_old_paths_only_re_export() -> None:
         assert not {"def ", "class ", "lambda"} & set(text.split(" ")), file
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_new_process(own_home: None) -> Iterator[None]:
+    with new_process():
+        yield
+
+
 @pytest.fixture
-def lone_template(tmp_path: Path) -> Iterator[Path]:
+def lone_template(tmp_path: Path) -> Path:
     """A template copied alone into an empty folder, which the process's manager is told to use."""
-    before = template_manager.config.templates_dir
     folder = tmp_path / "templates"
     folder.mkdir()
     copy = folder / "documentaliste.json"
     shutil.copy(template_manager._get_template_path("documentaliste"), copy)
     template_manager.config.templates_dir = folder
-    yield copy
-    template_manager.config.templates_dir = before
+    return copy
 
 
 def test_a_child_holds_its_parents_capabilities() -> None:

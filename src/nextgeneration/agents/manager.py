@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -308,13 +308,13 @@ def _summary_of(name: str, text: str, timing: Timing) -> Family:
 _lock = threading.Lock()
 
 
-@lru_cache(maxsize=1)
+@cache
 def _manager() -> TemplateManager:
     return TemplateManager(process_settings, shared_library())
 
 
 def shared_manager() -> TemplateManager:
-    """The process's own manager, built on first use from its settings."""
+    """The process's own manager, built on first use from its settings, and never again: many hold it by now."""
     with _lock:
         return _manager()
 

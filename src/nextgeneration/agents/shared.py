@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
+from pathlib import Path
 from threading import Lock
 
 from nextgeneration.settings.agents import AgentFactoryConfig, settings
@@ -12,18 +13,22 @@ from nextgeneration.templates.library import TemplateLibrary
 _lock = Lock()
 
 
+def folders_for(config: AgentFactoryConfig) -> tuple[Path, Path]:
+    """Where ``config`` and the environment say that templates are, before the built-in ones."""
+    return config.templates_dir, StorageSettings().home / "templates"
+
+
 def library_for(config: AgentFactoryConfig) -> TemplateLibrary:
     """A library over the folders of ``config``, with nothing loaded yet."""
     return TemplateLibrary(
-        config.templates_dir,
-        StorageSettings().home / "templates",
+        *folders_for(config),
         ttl_seconds=config.ttl_seconds,
         cache_size=config.cache_size,
         hot_reload=config.enable_hot_reload,
     )
 
 
-@lru_cache(maxsize=1)
+@cache
 def _library() -> TemplateLibrary:
     return library_for(settings)
 

@@ -15,7 +15,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def lifetime(factory: AgentFactory) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Logs at the level of the settings, templates read again at SIGHUP, the watch ended at the end."""
+    """Logs at the level of the settings, templates watched, and read again at SIGHUP, while it serves."""
 
     @asynccontextmanager
     async def run(_: Any) -> AsyncIterator[None]:
@@ -26,6 +26,8 @@ def lifetime(factory: AgentFactory) -> Callable[[Any], AbstractAsyncContextManag
         logger.setLevel(manager.config.log_level)
         logger.addHandler(handler)
         main = threading.current_thread() is threading.main_thread()
+        if manager.config.enable_hot_reload:
+            manager.library.start_watching()
         undo = on_sighup(manager.library) if main else lambda: None
         try:
             yield

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextgeneration.agents.hosting import use_host
-from nextgeneration.agents.manager import TemplateManager, shared_manager
+from nextgeneration.agents.manager import TemplateManager
 from nextgeneration.agents.records import AgentRecords
 from nextgeneration.events.bus import Bus
 from nextgeneration.kernel.clock import Clock, SystemClock
@@ -20,7 +20,7 @@ from nextgeneration.missions.boundaries import At, nowhere
 from nextgeneration.missions.service import Missions
 from nextgeneration.services.embedded import MissionHost
 from nextgeneration.services.errors import ScratchUnsafe, WorkspaceMissing
-from nextgeneration.settings.agents import AgentFactoryConfig
+from nextgeneration.services.lending import templates_of
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.settings.tools import ToolSettings
@@ -90,7 +90,7 @@ async def open_services(
         storage_settings: where state is kept; by default from the environment.
         mission_settings: limits; by default from the environment.
         tools: other tools than the built-in ones, for tests and embedding.
-        templates: another manager than the process's own.
+        templates: another manager than the process's own (see :func:`~nextgeneration.services.lending.templates_of`).
         at: called at every boundary of a mission, so that tests can cut there.
 
     Raises:
@@ -102,11 +102,11 @@ async def open_services(
         raise WorkspaceMissing(path=str(workspace))
     kept = storage_settings or StorageSettings()
     limits = mission_settings or MissionSettings()
-    manager = templates or _manager_for(workspace)
     box = ToolBox(tools) if tools is not None else build(ToolSettings())
     with ExitStack() as stack:
         storage = Storage.open(kept.url, busy_seconds=kept.database_busy_seconds)
         stack.callback(storage.close)
+        manager = templates or stack.enter_context(templates_of(workspace))
         home = kept.home.expanduser().absolute()
         services = _assembled(storage, home, limits, manager, box, at)
         host = MissionHost(services.missions, services.supervisor.parts, workspace)
@@ -143,12 +143,3 @@ def _assembled(
         supervisor=supervisor,
         worker=Worker(missions, supervisor, at_once=limits.missions_at_once),
     )
-
-
-def _manager_for(workspace: Path) -> TemplateManager:
-    """The process's manager, looking into this workspace unless the settings name a folder."""
-    manager = shared_manager()
-    default = AgentFactoryConfig.model_fields["templates_dir"].default
-    if manager.config.templates_dir == default and workspace != Path.cwd():
-        manager.config.templates_dir = workspace / default
-    return manager

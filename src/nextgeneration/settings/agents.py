@@ -66,6 +66,13 @@ class AgentFactoryConfig(SettingsGroup):
         """Call ``changed`` with a field's name after that field was assigned."""
         self._subscribers.append(changed)
 
+    def reload(self) -> None:
+        """Read the environment again; whoever holds this object sees, and every subscriber hears, what changed."""
+        fresh = type(self)()
+        for name in type(self).model_fields:
+            if getattr(self, name) != getattr(fresh, name):
+                setattr(self, name, getattr(fresh, name))
+
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name in type(self).model_fields:

@@ -251,9 +251,9 @@ class TemplateLibrary:
         self._upkeep.watch.stop()
         self._upkeep.hot_reload = False
 
-    def move(self, templates_dir: Path | str) -> None:
-        """Look for templates in another folder instead of the first one; the watch moves along."""
-        self._folders = (templates_dir, *self._folders[1:])
+    def move(self, *folders: Path | str) -> None:
+        """Look for templates in other folders instead of the first ones; the watch moves along."""
+        self._folders = (*folders, *self._folders[len(folders) :])
         self._upkeep.move(self._folders)
 
     def _unknown(self, name: object) -> TemplateUnknown:

@@ -20,6 +20,7 @@ from nextgeneration.agents.manager import on_sighup, shared_manager
 from nextgeneration.agents.shared import library_for
 from nextgeneration.settings import AgentFactoryConfig
 from nextgeneration.templates.errors import TemplateInvalid, TemplateUnknown
+from nextgeneration.testing.process import new_process
 
 from .conftest import write_template
 
@@ -193,8 +194,12 @@ def test_the_process_has_one_manager_and_it_is_lazy() -> None:
     import nextgeneration
     import nextgeneration.agents.manager as module
 
-    assert nextgeneration.template_manager is module.template_manager is shared_manager()
-    assert shared_manager().config is nextgeneration.agents.manager.process_settings
+    first = nextgeneration.template_manager
+    assert first is nextgeneration.agents.template_manager is module.template_manager is shared_manager()
+    assert first.config is nextgeneration.agents.manager.process_settings
+    with new_process() as again:
+        assert again is first is shared_manager() is nextgeneration.agents.factory._factory.manager
+    assert shared_manager() is first
     with pytest.raises(AttributeError):
         module.nothing
 

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from nextgeneration.agents import manager, shared
 from nextgeneration.cli.main import run_command
-from nextgeneration.settings.agents import AgentFactoryConfig, settings
+from nextgeneration.testing.process import new_process
 
 COMPOSE = """services:
   db:
@@ -44,23 +43,12 @@ class Said(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def forget():
-    """Bring the process's own template manager back to where a new process is."""
-    if manager._manager.cache_info().currsize:
-        manager.shared_manager().close()
-    manager._manager.cache_clear()
-    shared._library.cache_clear()
-    settings._subscribers.clear()
-    settings.templates_dir = AgentFactoryConfig.model_fields["templates_dir"].default
-
-
 @pytest.fixture(autouse=True)
-def new_process(tmp_path_factory, monkeypatch):
+def as_a_program(tmp_path_factory, monkeypatch, own_home):
     """As in a new process; copies of the sample project go where pytest removes them."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
-    forget()
-    yield
-    forget()
+    with new_process():
+        yield
 
 
 @pytest.fixture
@@ -90,9 +78,13 @@ class Terminal:
     def __init__(self):
         self.screen = ""
 
-    def run(self, *args, answers=(), seconds=60):
-        """Run a command; ``answers`` are (pattern, what is typed, or a function to call) in order."""
+    def run(self, *args, answers=(), ahead="", seconds=60):
+        """Run a command; ``answers`` are (pattern, what is typed, or a function to call) in order.
+
+        ``ahead`` is in the keyboard's buffer before anything is shown.
+        """
         master, slave = pty.openpty()
+        os.write(master, ahead.encode())
         streams = [os.fdopen(os.dup(slave), mode, encoding="utf-8", buffering=1) for mode in ("r", "w", "w")]
         before = sys.stdin, sys.stdout, sys.stderr
         sys.stdin, sys.stdout, sys.stderr = streams

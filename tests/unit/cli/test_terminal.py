@@ -56,8 +56,7 @@ def test_later_leaves_the_question_open(terminal, cli, project, typed):
 
 def test_what_was_typed_before_the_card_is_no_answer(terminal, project):
     """An approval is for what was read: an "a" left in the keyboard's buffer approves nothing."""
-    typed_ahead = (r"auditeur_code", "a\n")
-    assert run(terminal, project, typed_ahead, (QUESTION, "l\n")) == 4
+    assert run(terminal, project, (QUESTION, "l\n"), ahead="a\n") == 4
     assert "privileged: true" in (project / "docker-compose.yml").read_text()
 
 

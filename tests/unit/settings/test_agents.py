@@ -75,3 +75,13 @@ def test_a_wrong_value_is_one_line_for_a_program_that_only_imports() -> None:
     run = subprocess.run([sys.executable, "-c", code], env={"NG_MAX_AGENTS": "x"}, capture_output=True, text=True)
     assert run.returncode == 1
     assert "NG_MAX_AGENTS" in run.stderr.splitlines()[-1]
+
+
+def test_reading_the_environment_again_tells_what_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, told = AgentFactoryConfig(), list[str]()
+    config.subscribe(told.append)
+    config.max_agents = 5
+    monkeypatch.setenv("NG_LOG_LEVEL", "debug")
+    config.reload()
+    assert (config.max_agents, config.log_level) == (10_000, "DEBUG")
+    assert told == ["max_agents", "max_agents", "log_level"]
