@@ -382,6 +382,8 @@ def _of_module(function: ast.expr, module: str) -> bool:
 
 def _spoken(node: ast.AST) -> bool:
     """Texts for people, and log lines."""
+    if isinstance(node, ast.keyword):
+        return node.arg == "description"
     call = node.value if isinstance(node, ast.Expr) else node
     if not isinstance(call, ast.Call):
         return False

@@ -220,6 +220,7 @@ class Run:
             for line in self.state.read_text().splitlines():
                 result = json.loads(line)
                 self.results[result["key"]] = result
+                self.remember(result)
 
     def sample(self, tree: Path, code: int, tables: int) -> list[Mutant]:
         """The mutants to try: all, or so many of those in code and of those in tables."""
@@ -251,6 +252,13 @@ class Run:
         self.whole, self.seconds = time.monotonic() - begun, found[2]
         print(f"{self.name}: {len(self.seconds)} tests in {self.whole:.1f} s", file=sys.stderr)
 
+    def remember(self, result: dict[str, Any]) -> None:
+        """A test that killed a mutant of a file is tried first on the next one, in this run and in later ones."""
+        if result["verdict"] == "killed" and "::" in result["by"]:
+            path = result["at"].partition(":")[0]
+            recent = (test for test in self.killers.get(path, []) if test != result["by"])
+            self.killers[path] = [result["by"], *recent][:40]
+
     def note(self, mutant: Mutant, found: tuple[int, str, dict[str, float]] | None, seconds: float) -> None:
         """Keep what became of a mutant."""
         code, by, _ = found or (-9, "time was up", {})
@@ -261,9 +269,7 @@ class Run:
         self.results[key] = result
         with self.state.open("a") as state:
             state.write(json.dumps(result) + "\n")
-        if verdict == "killed" and "::" in by:
-            recent = self.killers.setdefault(mutant.path, [])
-            self.killers[mutant.path] = [by, *(test for test in recent if test != by)][:40]
+        self.remember(result)
         mark = {"killed": ".", "survived": "S", "timeout": "T", "error": "E"}[verdict]
         print(mark, end="", flush=True, file=sys.stderr)
 

@@ -234,3 +234,8 @@ def test_a_key_is_seen_alone_and_named(kind: str, secret: str) -> None:
     (reason,) = caught.value.reasons
     assert kind in reason.what.en
     assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["-----END PRIVATE KEY-----", "-----BEGIN PRIVATE LETTER-----", "a PRIVATE KEY-----"])
+def test_what_only_speaks_of_a_key_is_none(text: str) -> None:
+    assert security_validator.validate({"a": text})
