@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nextgeneration.storage.connections import connected
-from nextgeneration.storage.errors import SchemaNewer, StorageBusy
+from nextgeneration.storage.errors import SchemaNewer, StorageBusy, StorageDamaged
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. A test keeps it equal to what the migrations folder says."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -28,6 +28,7 @@ def migrate(path: Path, busy_seconds: float) -> None:
 
     Raises:
         SchemaNewer: its schema is one this program does not know.
+        StorageDamaged: its schema has a version that never was.
         StorageBusy: another process was at it for longer than ``busy_seconds``.
     """
     if _is_current(path, busy_seconds):
@@ -63,6 +64,7 @@ def _upgrade(path: Path, busy_seconds: float) -> None:
     # Alembic takes a third of a second to import: only who needs it pays.
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     engine, connection, driver = connected(str(path), prepared=False, busy_seconds=busy_seconds)
     try:
@@ -76,6 +78,8 @@ def _upgrade(path: Path, busy_seconds: float) -> None:
             # Inside a transaction of Core, Alembic begins and ends none of its own; leaving it commits ours.
             with connection.begin():
                 command.upgrade(config, "head")
+        except CommandError as error:
+            raise StorageDamaged(detail=str(error)) from error
         except BaseException:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")

@@ -8,13 +8,16 @@ import sys
 import textwrap
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError
 
 import nextgeneration.agents.tables
+import nextgeneration.credits.tables
 import nextgeneration.missions.tables
 import nextgeneration.supervisor.tables  # noqa: F401 - registers its tables
 from nextgeneration.settings.storage import StorageSettings
@@ -129,6 +132,63 @@ def test_the_known_head_is_the_newest_migration():
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def first_schema(path):
+    """A file as the first version left it, with something in it."""
+    path.parent.mkdir(mode=0o700)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("INSERT INTO revisions VALUES ('local', 'sha256:1', 'kept')"))
+    engine.dispose()
+
+
+def test_a_file_of_the_first_schema_is_brought_up_to_date(path):
+    first_schema(path)
+    storage = Storage.open(f"sqlite:///{path}")
+
+    def op(connection):
+        kept = connection.execute(text("SELECT data FROM revisions")).scalar()
+        made = connection.execute(text("SELECT count(*) FROM credit_holds")).scalar()
+        return kept, made, connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+    assert storage.read_sync(op) == ("kept", 0, HEAD)
+    storage.close()
+    with create_engine(f"sqlite:///{path}").connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_an_upgrade_that_fails_leaves_the_first_schema_and_what_is_in_it(path, monkeypatch):
+    from alembic import op
+
+    first_schema(path)
+    monkeypatch.setattr(op, "create_index", lambda *_args, **_kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        migrate(path, 5)
+    monkeypatch.undo()
+    driver = sqlite3.connect(path)
+    assert driver.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+    assert driver.execute("SELECT count(*) FROM sqlite_master WHERE name LIKE 'credit%'").fetchone() == (0,)
+    driver.close()
+    again = Storage.open(f"sqlite:///{path}")
+    assert again.read_sync(lambda c: c.execute(text("SELECT data FROM revisions")).scalar()) == "kept"
+    again.close()
+
+
+@pytest.mark.parametrize("change", ["UPDATE ledger_entries SET amount = 0", "DELETE FROM ledger_entries"])
+def test_postings_are_never_changed(path, change):
+    for url in (f"sqlite:///{path}", "sqlite://"):
+        storage = Storage.open(url)
+        posting = text("INSERT INTO ledger_entries VALUES ('local', 'h', 'hold', 'held', 5, '2026')")
+        storage.write_sync(lambda c, posting=posting: c.execute(posting))
+        with pytest.raises(IntegrityError, match="never changed"):
+            storage.write_sync(lambda c: c.execute(text(change)))
+        assert storage.read_sync(lambda c: c.execute(text("SELECT amount FROM ledger_entries")).scalar()) == 5
+        storage.close()
 
 
 def test_a_migration_that_fails_leaves_the_old_schema(path, monkeypatch):

@@ -1,0 +1,327 @@
+"""All SQL about credits, as functions of a connection. Nothing here begins or ends a transaction.
+
+Statements of the hot path are :class:`Prepared`; the others are plain Core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from nextgeneration.credits.errors import HoldKnown
+from nextgeneration.credits.schema import SCOPES, Period
+from nextgeneration.credits.tables import (
+    credit_balances,
+    credit_grants,
+    credit_holds,
+    credit_limits,
+    credit_stops,
+    ledger_entries,
+)
+from nextgeneration.storage.prepared import Prepared
+
+Row = Any
+Values = dict[str, Any]
+
+HELD = "held"
+
+_H = credit_holds.c
+_E = ledger_entries.c
+_L = credit_limits.c
+_B = credit_balances.c
+_G = credit_grants.c
+_S = credit_stops.c
+
+_SCOPED = tuple(scope for scope in SCOPES if scope != "tenant")
+"""The scopes that are columns of a hold under their own name."""
+
+
+def _many(prefix: str, count: int) -> list[BindParameter[Any]]:
+    return [bindparam(f"{prefix}{n}") for n in range(count)]
+
+
+_OWN = and_(_B.tenant == bindparam("c_tenant"), _B.account.in_(_many("a", len(SCOPES))))
+_MOVED = and_(_OWN, _B.bucket.in_(_many("b", len(Period))))
+
+
+def touched(tenant: str, accounts: Sequence[str], at: str) -> Values:
+    """The parameters that name every balance a charge at ``at`` counts in."""
+    values: Values = {"c_tenant": tenant}
+    values |= {f"a{n}": account for n, account in enumerate(accounts)}
+    values |= {f"b{n}": period.bucket(at) for n, period in enumerate(Period)}
+    return values
+
+
+class LedgerStore:
+    """Holds with their postings, and the balances of what is limited."""
+
+    _ADD = Prepared(insert(credit_holds), [column.name for column in credit_holds.columns])
+    _POST = Prepared(insert(ledger_entries), [column.name for column in ledger_entries.columns])
+    _LIMITS = Prepared(
+        select(_L.account, _L.period, _L.amount, _L.kind).where(
+            _L.tenant == bindparam("c_tenant"),
+            _L.account.in_([*_many("a", len(SCOPES)), *(literal(f"{scope}:*") for scope in SCOPES)]),
+        )
+    )
+    _STOPPED = Prepared(
+        select(_S.account, _S.hold_id, _S.overrun).where(
+            _S.tenant == bindparam("c_tenant"), _S.account.in_(_many("a", len(SCOPES))), _S.cleared_at.is_(None)
+        )
+    )
+    _BALANCES = Prepared(select(_B.account, _B.bucket, _B.spent, _B.held, _B.granted).where(_MOVED))
+    _MOVE = Prepared(
+        update(credit_balances)
+        .where(_MOVED)
+        .values(spent=_B.spent + bindparam("c_spent"), held=_B.held + bindparam("c_held"))
+    )
+    _SETTLE = Prepared(
+        update(credit_holds)
+        .where(_H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id"), _H.status == HELD)
+        .values(
+            status=bindparam("c_status"),
+            charged=func.coalesce(bindparam("c_charged"), _H.amount),
+            input=bindparam("c_input"),
+            output=bindparam("c_output"),
+            cached=bindparam("c_cached"),
+            usage=bindparam("c_usage"),
+            settled_at=bindparam("c_at"),
+        )
+        .returning(*credit_holds.columns)
+    )
+    _GET = Prepared(select(credit_holds).where(_H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id")))
+
+    def limits(self, connection: Connection, values: Values) -> list[Row]:
+        """``account, period, amount, kind`` of the recorded limits that apply to :func:`touched` accounts."""
+        return list(self._LIMITS.run(connection, values).fetchall())
+
+    def stopped(self, connection: Connection, values: Values) -> Row:
+        """``account, hold_id, overrun`` of an account that is stopped, or ``None``."""
+        return self._STOPPED.first(connection, values)
+
+    def balances(self, connection: Connection, values: Values) -> dict[tuple[str, str], tuple[int, int, int]]:
+        """``spent, held, granted`` by account and bucket."""
+        return {(row[0], row[1]): (row[2], row[3], row[4]) for row in self._BALANCES.run(connection, values).fetchall()}
+
+    def move(self, connection: Connection, values: Values, spent: int, held: int) -> None:
+        """Add to every balance that is kept for the :func:`touched` accounts."""
+        self._MOVE.run(connection, {**values, "c_spent": spent, "c_held": held})
+
+    def add(self, connection: Connection, row: Values) -> None:
+        """Insert a hold.
+
+        Raises:
+            HoldKnown: there is one with this id.
+        """
+        try:
+            self._ADD.run(connection, row)
+        except IntegrityError:
+            raise HoldKnown(hold=row["id"]) from None
+
+    def post(self, connection: Connection, rows: list[Values]) -> None:
+        """Insert the postings of one movement."""
+        if rows:
+            self._POST.many(connection, rows)
+
+    def settle(self, connection: Connection, values: Values) -> Row:
+        """Close a hold that is open; its row, or ``None`` when no open one has this id."""
+        return self._SETTLE.first(connection, values)
+
+    def get(self, connection: Connection, tenant: str, hold: str) -> Row:
+        """One hold, or ``None``."""
+        return self._GET.first(connection, {"c_tenant": tenant, "c_id": hold})
+
+    def sums(self, connection: Connection, tenant: str, account: str, bucket: str) -> tuple[int, int, int]:
+        """``spent, held, granted`` of one account in one period, from the holds and grants themselves."""
+        wanted = [_H.tenant == tenant, _concerns(account)]
+        if bucket:
+            wanted += [_H.at >= bucket, _H.at < bucket + "~"]
+        spent = func.coalesce(func.sum(_H.charged), 0)
+        held = func.coalesce(func.sum(case((_H.status == HELD, _H.amount), else_=0)), 0)
+        row = connection.execute(select(spent, held).where(*wanted)).one()
+        mine = (_G.tenant == tenant, _G.account == account, _G.bucket == bucket)
+        granted = connection.execute(select(func.coalesce(func.sum(_G.amount), 0)).where(*mine)).scalar_one()
+        return int(row[0]), int(row[1]), int(granted)
+
+    def keep(self, connection: Connection, row: Values) -> None:
+        """Begin to keep a balance."""
+        connection.execute(insert(credit_balances), row)
+
+    def kept(self, connection: Connection, tenant: str, account: str, bucket: str) -> bool:
+        """Whether this balance is kept."""
+        same = (_B.tenant == tenant, _B.account == account, _B.bucket == bucket)
+        return connection.execute(select(_B.bucket).where(*same)).first() is not None
+
+    def extend(self, connection: Connection, tenant: str, account: str, bucket: str, amount: int) -> None:
+        """Add to what was granted to a balance."""
+        same = (_B.tenant == tenant, _B.account == account, _B.bucket == bucket)
+        connection.execute(update(credit_balances).where(*same).values(granted=_B.granted + amount))
+
+    def grant(self, connection: Connection, row: Values) -> None:
+        """Record a grant."""
+        connection.execute(insert(credit_grants), row)
+
+    def open(self, connection: Connection, tenant: str, mission: str, attempt: int) -> list[str]:
+        """Ids of a mission's open holds of earlier attempts."""
+        wanted = select(_H.id).where(
+            _H.tenant == tenant, _H.mission == mission, _H.attempt < attempt, _H.status == HELD
+        )
+        return list(connection.execute(wanted.order_by(_H.at, _H.id)).scalars())
+
+    def stop(self, connection: Connection, rows: list[Values]) -> None:
+        """Stop accounts."""
+        connection.execute(insert(credit_stops), rows)
+
+    def stops(self, connection: Connection, tenant: str) -> list[Row]:
+        """``account, hold_id, overrun, at`` of what is stopped."""
+        wanted = select(_S.account, _S.hold_id, _S.overrun, _S.at).where(_S.tenant == tenant, _S.cleared_at.is_(None))
+        return list(connection.execute(wanted.order_by(_S.at, _S.account, _S.hold_id)))
+
+    def clear(self, connection: Connection, tenant: str, account: str | None, change: Values) -> int:
+        """Let one account, or all, go on; how many stops ended."""
+        wanted = [_S.tenant == tenant, _S.cleared_at.is_(None)]
+        if account is not None:
+            wanted.append(_S.account == account)
+        return connection.execute(update(credit_stops).where(*wanted).values(change)).rowcount
+
+
+class LimitStore:
+    """Recorded limits."""
+
+    def put(self, connection: Connection, row: Values) -> None:
+        """Set a limit, whether there was one or not."""
+        self.drop(connection, row["tenant"], row["account"], row["period"])
+        connection.execute(insert(credit_limits), row)
+
+    def drop(self, connection: Connection, tenant: str, account: str, period: str) -> int:
+        """Remove a limit; how many there were."""
+        same = (_L.tenant == tenant, _L.account == account, _L.period == period)
+        return connection.execute(delete(credit_limits).where(*same)).rowcount
+
+    def forget(self, connection: Connection, tenant: str, account: str, period: Period) -> None:
+        """Keep no balances of an account, or of all in its scope, for one kind of period: nothing needs them."""
+        scope, _, name = account.partition(":")
+        which = _B.account.like(f"{scope}:%") if name == "*" else _B.account == account
+        length = len(period.bucket("2026-01-01T00:00:00"))
+        connection.execute(delete(credit_balances).where(_B.tenant == tenant, which, func.length(_B.bucket) == length))
+
+    def all(self, connection: Connection, tenant: str) -> list[Row]:
+        """``account, period, amount, kind`` of every limit."""
+        wanted = select(_L.account, _L.period, _L.amount, _L.kind).where(_L.tenant == tenant)
+        return list(connection.execute(wanted.order_by(_L.account, _L.period)))
+
+    def using(self, connection: Connection, tenant: str, scope: str, bucket: str) -> list[Row]:
+        """``account, spent, held, granted`` of the balances that are kept for a scope in one period."""
+        wanted = select(_B.account, _B.spent, _B.held, _B.granted).where(
+            _B.tenant == tenant, _B.account.like(f"{scope}:%"), _B.bucket == bucket
+        )
+        return list(connection.execute(wanted.order_by(_B.account)))
+
+
+class ReportStore:
+    """Holds and postings as people and auditors look at them."""
+
+    def history(self, connection: Connection, tenant: str, filters: Values, limit: int | None) -> list[Row]:
+        """Holds, newest first. ``filters`` are columns with the value they must have."""
+        wanted = [credit_holds.c[name] == value for name, value in filters.items()]
+        statement = select(credit_holds).where(_H.tenant == tenant, *wanted).order_by(_H.at.desc(), _H.id.desc())
+        return list(connection.execute(statement.limit(limit)))
+
+    def report(self, connection: Connection, tenant: str, by: str, since: str, until: str) -> list[Row]:
+        """Sums by one column, or by ``day``, of the holds from ``since`` until before ``until``."""
+        name = func.substr(_H.at, 1, 10) if by == "day" else credit_holds.c[by]
+        wanted = [_H.tenant == tenant]
+        if since:
+            wanted.append(_H.at >= since)
+        if until:
+            wanted.append(_H.at < until)
+        charged = func.sum(_H.charged)
+        statement = (
+            select(
+                name,
+                func.count(),
+                charged,
+                func.sum(case((_H.status == "unconfirmed", _H.charged), else_=0)),
+                func.sum(case((_H.status == HELD, _H.amount), else_=0)),
+                func.sum(_H.input),
+                func.sum(_H.output),
+                func.sum(_H.cached),
+            )
+            .where(*wanted)
+            .group_by(name)
+        )
+        order = name if by == "day" else charged.desc()
+        return list(connection.execute(statement.order_by(order, name)))
+
+    def unbalanced(self, connection: Connection, tenant: str) -> list[Row]:
+        """``hold_id, step, sum`` of the movements whose postings do not cancel out."""
+        total = func.sum(_E.amount)
+        wanted = select(_E.hold_id, _E.step, total).where(_E.tenant == tenant)
+        return list(connection.execute(wanted.group_by(_E.hold_id, _E.step).having(total != 0)))
+
+    def posted(self, connection: Connection, tenant: str) -> list[Row]:
+        """Every hold and posted id: its row's ``status, amount, charged``, accounts, and what its postings say."""
+        said = (
+            select(
+                _E.hold_id,
+                func.sum(case((_E.account == HELD, _E.amount), else_=0)).label("held"),
+                func.sum(case((_E.account == "spent", _E.amount), else_=0)).label("spent"),
+            )
+            .where(_E.tenant == tenant)
+            .group_by(_E.hold_id)
+            .subquery()
+        )
+        known = select(
+            _H.id, _H.status, _H.amount, _H.charged, _H.at, *(credit_holds.c[name] for name in _SCOPED),
+            func.coalesce(said.c.held, 0).label("held"), func.coalesce(said.c.spent, 0).label("spent"),
+        ).select_from(credit_holds.outerjoin(said, said.c.hold_id == _H.id)).where(_H.tenant == tenant)  # fmt: skip
+        return list(connection.execute(known))
+
+    def homeless(self, connection: Connection, tenant: str) -> list[str]:
+        """Ids that have postings and no hold."""
+        beside = ledger_entries.outerjoin(credit_holds, and_(_H.tenant == _E.tenant, _H.id == _E.hold_id))
+        wanted = select(_E.hold_id).distinct().select_from(beside).where(_E.tenant == tenant, _H.id.is_(None))
+        return list(connection.execute(wanted).scalars())
+
+    def balances(self, connection: Connection, tenant: str) -> list[Row]:
+        """``account, bucket, spent, held, granted`` of every balance that is kept."""
+        wanted = select(_B.account, _B.bucket, _B.spent, _B.held, _B.granted).where(_B.tenant == tenant)
+        return list(connection.execute(wanted))
+
+    def granted(self, connection: Connection, tenant: str) -> dict[tuple[str, str], int]:
+        """Sums of the grants by account and bucket."""
+        wanted = select(_G.account, _G.bucket, func.sum(_G.amount)).where(_G.tenant == tenant)
+        rows = connection.execute(wanted.group_by(_G.account, _G.bucket))
+        return {(row[0], row[1]): int(row[2]) for row in rows}
+
+    def grants(self, connection: Connection, tenant: str, limit: int | None) -> list[Row]:
+        """``account, period, bucket, amount, reason, by, at`` of the grants, newest first."""
+        wanted = select(_G.account, _G.period, _G.bucket, _G.amount, _G.reason, _G.by, _G.at)
+        return list(connection.execute(wanted.where(_G.tenant == tenant).order_by(_G.at.desc(), _G.id).limit(limit)))
+
+
+def _concerns(account: str) -> ColumnElement[bool]:
+    """The holds that count in an account."""
+    scope, _, name = account.partition(":")
+    if scope == "tenant":
+        return or_(_H.tenant == name)
+    if scope == "task":
+        mission, _, task = name.partition("/")
+        return and_(_H.mission == mission, _H.task == task)
+    return credit_holds.c[scope] == name
