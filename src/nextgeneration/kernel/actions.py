@@ -42,7 +42,8 @@ class Proposal(BaseModel):
 class Action(BaseModel):
     """A proposal made an agent's own: it stands in its report and waits for a human.
 
-    ``risk`` and ``risk_reasons`` are the door's judgement when the action was proposed.
+    ``untrusted`` are the tools whose results a model had read when it proposed this: what stands there may have
+    asked for it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,3 +58,4 @@ class Action(BaseModel):
     verify: tuple[Check, ...] = ()
     group: str = ""
     rank: int = 0
+    untrusted: tuple[str, ...] = ()

@@ -54,13 +54,23 @@ class Statement(BaseModel):
     step: str = ""
 
 
+class Opinion(BaseModel):
+    """What a model thinks: no tool's result shows it. ``reason`` says why it is not a finding."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    reason: str = ""
+
+
 class Report(BaseModel):
     """An agent's typed answer.
 
     ``analysis`` is the report in words. ``statements`` are what its calls said: the answer to a question
     that asks for facts rather than faults. ``missing`` names what could not be done and what it would
     need. ``problems`` are errors in the shape of :meth:`NGError.problem`. ``result`` is the agent's
-    own data.
+    own data. ``opinions`` are a model's views without evidence, ``dropped`` counts its findings that cited
+    nothing of this run.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,4 +88,6 @@ class Report(BaseModel):
     actions: tuple[Action, ...] = ()
     missing: tuple[str, ...] = ()
     problems: tuple[dict[str, Any], ...] = ()
+    opinions: tuple[Opinion, ...] = ()
+    dropped: int = 0
     cost: Cost = Cost()

@@ -12,7 +12,8 @@ from nextgeneration.agents.context import TaskContext
 from nextgeneration.agents.errors import RuntimeMissing
 from nextgeneration.agents.errors_playbook import ExpressionFailed
 from nextgeneration.agents.runtimes.dispatch import run as run_runtime
-from nextgeneration.agents.runtimes.playbook import MAX_STATEMENT, MAX_STATEMENTS, run_playbook
+from nextgeneration.agents.runtimes.gathering import MAX_STATEMENT, MAX_STATEMENTS
+from nextgeneration.agents.runtimes.playbook import run_playbook
 from nextgeneration.agents.runtimes.selecting import evaluate
 from nextgeneration.agents.runtimes.words import analysis, counts
 from nextgeneration.kernel.actions import Check, Proposal
@@ -526,11 +527,11 @@ async def test_a_proposal_for_another_call_lends_nothing(bench):
 
 
 async def test_actions_are_bounded(bench, monkeypatch):
-    monkeypatch.setattr("nextgeneration.agents.runtimes.playbook.MAX_ACTIONS", 3)
+    monkeypatch.setattr("nextgeneration.agents.runtimes.gathering.MAX_ACTIONS", 3)
     report = await bench.run(step("t.mend", each=list(range(5)), **{"with": {"n": sel("item")}}))
     assert len(report.actions) == 3
     assert report.status is ReportStatus.PARTIAL
-    monkeypatch.setattr("nextgeneration.agents.runtimes.playbook.MAX_ACTIONS_BYTES", 10)
+    monkeypatch.setattr("nextgeneration.agents.runtimes.gathering.MAX_ACTIONS_BYTES", 10)
     report = await bench.run(step("t.mend", **{"with": {"n": "x" * 20}}))
     assert report.actions == ()
 
