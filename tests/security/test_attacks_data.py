@@ -60,7 +60,7 @@ def payloads(sentinel: Path) -> Iterator[Any]:
     yield {"$": code}
     yield {"$type": "System.Diagnostics.Process", "!!python/object/apply:os.system": [code]}
     yield {"\u0000": "\u0000", "__proto__": {"admin": True}, "constructor": {"prototype": 1}, "": ""}
-    yield [f"${{{code}}}", "{{7*7}}", "{0.__class__.__mro__}", "%(x)s %s %n", f"`{code}`", f"$({code})"]
+    yield [f"${{{code}}}", "{{1337*7331}}", "{0.__class__.__mro__}", "%(x)s %s %n", f"`{code}`", f"$({code})"]
 
 
 def strange() -> Iterator[str]:
@@ -278,8 +278,9 @@ async def test_no_goal_is_too_long_for_an_answer(bench: Bench, goal: str) -> Non
 # -- A9: nothing but JMESPath is ever evaluated ----------------------------------------------------------------------
 
 TEXTS = [
-    "{{7*7}}", "{0.__class__}", "{self}", "{goal!r}", "{goal.__class__.__mro__[1].__subclasses__}", "${7*7}", "#{7*7}",
-    "<%= 7*7 %>", "{% import os %}", "%(goal)s", "{", "}", "{}", "{0}", "{:>99999999}", "{goal:>1000000}", "\\{x}",
+    "{{1337*7331}}", "${1337*7331}", "#{1337*7331}", "<%= 1337*7331 %>", "{0.__class__}", "{self}", "{goal!r}",
+    "{goal.__class__.__mro__[1].__subclasses__}", "{% import os %}", "%(goal)s", "{", "}", "{}", "{0}", "{:>99999999}",
+    "{goal:>1000000}", "\\{x}",
 ]  # fmt: skip
 
 
@@ -317,7 +318,7 @@ async def test_a_template_text_stays_text_in_every_sentence_that_quotes_it(
             said = [done.report.goal, *(s.text for s in done.report.answer), *done.report.missing]
             said.append(services.supervisor.parts.planner.plan(f"zzz {text}", lang).note or text)
             whole = "\n".join(said) + markdown(done.report)
-            assert "49" not in re.sub(r"[0-9a-z_]{10,}|\d\d:\d\d[0-9:.Z]*|\d\.\d+", "", whole), text
+            assert str(1337 * 7331) not in whole, text
             assert "<class" not in whole, text
             assert text in done.report.goal
             assert any(text in line for line in said[1:]), text

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shlex
 import subprocess
 import sys
@@ -92,6 +93,7 @@ class Launch:
         life: the other end, held by nobody but us, so that it closes even when we are killed.
         descriptors: other open descriptors it inherits.
         status: reading end of a pipe on which bubblewrap reports; None without one.
+        mark: stands among the arguments of every process that may outlive the launcher, and of no other.
         tampered: afterwards, the control files that came into being in spite of everything.
     """
 
@@ -102,6 +104,7 @@ class Launch:
     life: int | None
     descriptors: list[int] = field(default_factory=list)
     status: int | None = None
+    mark: str = ""
     tampered: list[str] = field(default_factory=list)
 
     def started(self) -> None:
@@ -213,12 +216,16 @@ class Bubblewrap:
         try:
             with placeholders.swept(str(root), before.absent):
                 launch = self._launch(command, limits, before)
-                yield launch
+                try:
+                    yield launch
+                finally:
+                    launch.started()
+                    if launch.life is None:
+                        placeholders.end_marked(launch.mark)
         except OSError as error:
             raise WorkspaceBusy(detail=error.strerror or str(error)) from error
         finally:
             if launch is not None:
-                launch.started()
                 launch.release()
                 launch.close_status()
         launch.tampered = before.made_since(await asyncio.to_thread(mounts.controls, root, home))
@@ -229,6 +236,7 @@ class Bubblewrap:
         reports = mounts.lifted(reports)
         home = _home(command.scratch)
         toolchains = mounts.toolchains(self._environment)
+        mark = secrets.token_hex(16)
         argv = [
             self._program,
             *_NAMESPACES,
@@ -250,6 +258,7 @@ class Bubblewrap:
                 "sh",
                 _namespace(),
                 str(limits.processes),
+                mark,
             ),
             *command.argv,
         ]
@@ -261,10 +270,11 @@ class Bubblewrap:
             workspace=shlex.quote(str(command.workspace)),
             names=shlex.join(found.absent) or "''",
             cleaner=shlex.join(cleaner),
+            mark=mark,
         )
         env = {"PATH": os.defpath, "LANG": "C.UTF-8"}
         descriptors = [*shown.descriptors, reports]
-        return Launch(["/bin/sh", "-c", outer, "sh", *argv], env, Path("/"), *os.pipe(), descriptors, status)
+        return Launch(["/bin/sh", "-c", outer, "sh", *argv], env, Path("/"), *os.pipe(), descriptors, status, mark)
 
     def _settings(self, command: Command, toolchains: list[Path]) -> list[str]:
         variables = _variables(self._environment, mounts.HOME, command)
@@ -282,13 +292,15 @@ _NAMESPACES = (
 
 # The life line is the shell's standard input, and the watcher waits at it. A line on it says that all
 # is cleaned up. When it closes without one, we were killed or want the end: the watcher kills
-# bubblewrap, and with it goes everything in its process namespace. `$$` is the shell that became
+# bubblewrap, and with it goes everything in its process namespace. Not so while the namespace is being
+# set up: its first process has left the group and the session before it binds its life to its parent's,
+# so the watcher looks for it by its mark. `$$` is the shell that became
 # bubblewrap, also in the watcher. Placeholders are made once the watcher is there. The command runs
 # in the foreground: what a shell puts in the background ignores interrupts.
 _OUTER = """\
 ulimit -c 0; ulimit -d {data}; ulimit -f {file}; ulimit -n {open}
 exec 9<&0 </dev/null
-{{ read -r _ && exit; kill -KILL $$; exec {cleaner} $$ {workspace} {names}; }} <&9 9<&- >/dev/null 2>&1 &
+{{ read -r _ && exit; kill -KILL $$; exec {cleaner} $$ {mark} {workspace} {names}; }} <&9 9<&- >/dev/null 2>&1 &
 exec 9<&-
 cd {workspace} && mkdir -m 1555 -- {names} 2>/dev/null
 exec "$@"
@@ -303,7 +315,7 @@ shift
 # The number of processes is counted per user namespace, so it can only be set inside. (`-u` is
 # bash's name for it, `-p` dash's.)
 _INNER = f"""\
-{_SEPARATE}n=$1; shift
+{_SEPARATE}n=$1; shift 2
 {{ ulimit -u "$n" || ulimit -p "$n"; }} 2>/dev/null
 exec "$@"
 """

@@ -109,6 +109,9 @@ async def _start(launch: Launch) -> Process:
         )
     except OSError as error:
         raise ContainmentFailed(detail=error.strerror or str(error)) from None
+    except asyncio.CancelledError:
+        launch.cut()  # it may have started already
+        raise
     finally:
         launch.started()
 
@@ -143,8 +146,11 @@ class _Tree:
             watch.cancel()
 
     async def _watch(self) -> None:
-        """End the tree when all its processes together are too many or hold too much memory."""
-        while not self.ended:
+        """End the tree when all its processes together are too many or hold too much memory, or its launcher is gone.
+
+        The launcher may have been killed by somebody else, and what it started hold its output open.
+        """
+        while not self.ended and self._process.returncode is None:
             await asyncio.sleep(_WATCH_SECONDS)
             processes, memory = await asyncio.to_thread(_use, self._process.pid)
             if memory > self._limits.memory_mb << 21:
@@ -156,6 +162,8 @@ class _Tree:
     async def end(self) -> None:
         """End every process of the tree; nothing to do when it has ended by itself."""
         if self._process.returncode is not None:
+            if self._process.returncode < 0:
+                self._launch.cut()
             self._take_reports()
             return
         self._launch.cut()
