@@ -26,16 +26,11 @@ from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.tools import McpServer, ToolSettings
 from nextgeneration.tools.base import parse_args
 from nextgeneration.tools.errors import NetworkOff
+from nextgeneration.tools.mcp.errors import ServerFailed, ServerMisconfigured, ServerUnknown
+from nextgeneration.tools.mcp.session import Offered
 from nextgeneration.tools.mcp_docs import tools
 from nextgeneration.tools.mcp_docs.choose import arguments, generic, library_id
-from nextgeneration.tools.mcp_docs.errors import (
-    NoLookupTool,
-    NoServerSet,
-    ServerFailed,
-    ServerMisconfigured,
-    ServerUnknown,
-)
-from nextgeneration.tools.mcp_docs.session import Offered
+from nextgeneration.tools.mcp_docs.errors import NoLookupTool, NoServerSet
 
 CONTEXT7 = """
     from mcp.server.mcpserver import MCPServer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
@@ -21,11 +22,13 @@ from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.tools import McpServer
 from nextgeneration.tools.base import Args, BaseTool
 from nextgeneration.tools.errors import NetworkOff
+from nextgeneration.tools.mcp.errors import ServerUnknown
 from nextgeneration.tools.mcp_docs.choose import arguments, fetcher, generic, library_id, resolver
-from nextgeneration.tools.mcp_docs.errors import NoLookupTool, NoServerSet, ServerUnknown
+from nextgeneration.tools.mcp_docs.errors import NoLookupTool, NoServerSet
 
 if TYPE_CHECKING:
-    from nextgeneration.tools.mcp_docs.session import Answer, Offered, Session
+    from nextgeneration.tools.mcp.content import Answer
+    from nextgeneration.tools.mcp.session import Offered, Session
 
 MAX_SERVERS = 3
 _STARTS = Texts("starts the MCP server {server}: {line}", "démarre le serveur MCP {server} : {line}")
@@ -155,7 +158,7 @@ class DocsLookup(McpTool):
             NoServerSet, ServerUnknown, NetworkOff: nothing could be asked.
             ServerFailed, NoLookupTool: what the last server said, when all failed.
         """
-        from nextgeneration.tools.mcp_docs.session import converse
+        from nextgeneration.tools.mcp.session import converse
 
         problems: list[dict[str, Any]] = []
         failure: NGError | None = None
@@ -208,7 +211,7 @@ async def _look_up(session: Session, server: str, args: LookupArgs) -> tuple[str
         found = library_id(resolved.text, args.library)
         asked = arguments(fetch.schema, args.library, args.topic, found) if found and not resolved.failed else None
         if asked is None:
-            return resolve.name, "", resolved._replace(text="")
+            return resolve.name, "", replace(resolved, text="")
         return fetch.name, found, await session.call(fetch.name, asked)
     other: Offered | None = generic(offered, args.library, args.topic)
     if other is None:
@@ -256,7 +259,7 @@ class McpTools(McpTool):
             NoServerSet, ServerUnknown, NetworkOff: nothing could be asked.
             ServerFailed: the server did not answer as it should.
         """
-        from nextgeneration.tools.mcp_docs.session import converse
+        from nextgeneration.tools.mcp.session import converse
 
         server = self._ready(args.server, context)[args.server]
 

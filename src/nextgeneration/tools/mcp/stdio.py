@@ -21,6 +21,7 @@ from mcp_types import jsonrpc_message_adapter
 
 LINE_LIMIT = 1 << 20
 TOTAL_LIMIT = 8 << 20
+MESSAGE_LIMIT = 10_000
 RUBBISH_LIMIT = 100
 ERROR_LIMIT = 1 << 20
 ERROR_TAIL = 2_000
@@ -39,32 +40,49 @@ class Server:
         self.process = process
         self.problem = ""
         self.errors = ""
+        self._ended = False
+        self._bytes = self._messages = self._rubbish = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, or we stopped listening to it."""
+        return self._ended or self.process.returncode is not None or bool(self.problem)
+
+    def renew(self) -> None:
+        """Begin to count what it says anew, because it was asked something."""
+        self._bytes = self._messages = self._rubbish = 0
 
     async def read(self, messages: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
         """Hand each line of standard output on as a message, until the end or a bound."""
-        total = rubbish = 0
-        async with messages:
-            while True:
-                try:
-                    line = await _stream(self.process.stdout).readuntil(b"\n")
-                except asyncio.IncompleteReadError:
-                    return
-                except (asyncio.LimitOverrunError, ValueError):
-                    self.problem = f"a line of more than {LINE_LIMIT} bytes"
-                    return
-                total += len(line)
-                if total > TOTAL_LIMIT:
-                    self.problem = f"more than {TOTAL_LIMIT} bytes"
-                    return
-                message = _parsed(line)
-                rubbish += isinstance(message, Exception)
-                if rubbish > RUBBISH_LIMIT:
-                    self.problem = f"more than {RUBBISH_LIMIT} lines that are no messages"
-                    return
-                try:
-                    await messages.send(message)
-                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                    return
+        try:
+            async with messages:
+                while (line := await self._line()) is not None:
+                    await messages.send(line)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return
+        finally:
+            self._ended = True
+
+    async def _line(self) -> SessionMessage | Exception | None:
+        """The next message, or why a line is none; ``None`` at the end or at a bound."""
+        try:
+            line = await _stream(self.process.stdout).readuntil(b"\n")
+        except asyncio.IncompleteReadError:
+            return None
+        except (asyncio.LimitOverrunError, ValueError):
+            self.problem = f"a line of more than {LINE_LIMIT} bytes"
+            return None
+        message = _parsed(line)
+        self._bytes += len(line)
+        self._messages += 1
+        self._rubbish += isinstance(message, Exception)
+        if self._bytes > TOTAL_LIMIT:
+            self.problem = f"more than {TOTAL_LIMIT} bytes"
+        elif self._messages > MESSAGE_LIMIT:
+            self.problem = f"more than {MESSAGE_LIMIT} messages"
+        elif self._rubbish > RUBBISH_LIMIT:
+            self.problem = f"more than {RUBBISH_LIMIT} lines that are no messages"
+        return None if self.problem else message
 
     async def write(self, messages: MemoryObjectReceiveStream[SessionMessage]) -> None:
         """Write each message as a line to standard input."""

@@ -1,0 +1,1 @@
+"""Tools of the MCP servers that the settings name, called ``mcp:<server>/<tool>``."""
