@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +31,7 @@ class ToolSpec:
         touches: what a call may reach: ``workspace``, ``system``, ``network``, ``process``.
         seconds: time limit of one call.
         aliases: other names a template may use, such as ``file_reader``.
+        schema: the JSON Schema of the arguments, where it comes from elsewhere than ``args``.
     """
 
     name: str
@@ -42,6 +43,12 @@ class ToolSpec:
     touches: frozenset[str] = frozenset({"workspace"})
     seconds: float = 60.0
     aliases: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The JSON Schema of the arguments, as a model is shown it."""
+        return self.args.model_json_schema() if self.schema is None else self.schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +86,22 @@ class Preview(BaseModel):
     """``diff``, ``command`` or ``text``."""
 
 
+class Label(StrEnum):
+    """What must be known of a result before anything is done on the strength of it.
+
+    ``untrusted``: it holds words that are neither ours nor the user's (a file's, a page's, a command's output).
+    ``secret``: it holds what looks like a secret, or what a file that normally holds secrets says.
+    """
+
+    UNTRUSTED = "untrusted"
+    SECRET = "secret"  # noqa: S105
+
+
 class ToolResult(BaseModel):
     """What a call gave: plain JSON in ``value``, findings with evidence, proposals for remedies.
 
     ``ok`` is false when the tool worked but its answer is a failure (a command with a non-zero exit
-    code). A tool that could not work raises an ``NGError`` instead.
+    code). A tool that could not work raises an ``NGError`` instead. ``labels`` are sorted.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -94,6 +112,7 @@ class ToolResult(BaseModel):
     findings: tuple[Finding, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     truncated: bool = False
+    labels: tuple[Label, ...] = ()
 
 
 class Happened(StrEnum):
