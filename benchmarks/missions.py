@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import resource
 import statistics
@@ -29,6 +30,7 @@ from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.templates.library import TemplateLibrary
 from nextgeneration.testing.tools import FakeTool
 
+NUMBERS = itertools.count()
 AGENTS = ("alpha", "beta", "gamma", "delta")
 
 
@@ -53,7 +55,10 @@ def templates(folder: Path) -> TemplateManager:
 
 async def mission(services: Services, workspace: str) -> float:
     started = perf_counter()
-    request = MissionRequest(goal="work", workspace=workspace, options=MissionOptions(actions=0))
+    # Each goal is new, so that nothing is remembered from the mission before.
+    request = MissionRequest(
+        goal=f"work on part {next(NUMBERS)}", workspace=workspace, options=MissionOptions(actions=0)
+    )
     accepted = await services.missions.accept(request)
     outcome = await services.worker.run(accepted.id)
     assert outcome.status == "done", outcome

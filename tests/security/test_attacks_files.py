@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.security.attack_bench import Bench, bench, everything
 
-from nextgeneration.services.assembly import scratch_in
 from nextgeneration.services.errors import ScratchUnsafe
+from nextgeneration.services.scratch import ScratchFolders
 from nextgeneration.supervisor.outcome import MissionReport
 
 __all__ = ["bench"]
@@ -203,10 +203,11 @@ def test_a_scratch_folder_planted_by_somebody_else_is_not_used(tmp_path: Path) -
     (home / "scratch" / "mis_a").symlink_to(elsewhere)
     (home / "scratch" / "mis_b").mkdir()
     (home / "scratch" / "mis_b").chmod(0o777)
+    folders = ScratchFolders(home / "scratch")
     with pytest.raises(ScratchUnsafe):
-        scratch_in(home, "mis_a")
+        folders.make("mis_a")
     for mission in ("mis_b", "mis_c"):
-        assert stat.S_IMODE(scratch_in(home, mission).stat().st_mode) == 0o700
+        assert stat.S_IMODE(folders.make(mission).stat().st_mode) == 0o700
 
 
 def test_ng_home_that_others_can_write_is_refused_by_name(bench: Bench) -> None:

@@ -57,7 +57,8 @@ class ToolContext:
 
     Attributes:
         workspace: the resolved root a call may read, and write with approval.
-        scratch: a private folder (0700) of the mission, outside the workspace, for temporary files.
+        scratch: a private folder (0700) of the mission, outside the workspace, for temporary files. The caller may
+            give a function: the folder is then made when a tool first asks for it.
         lang: the language of the texts it writes for people.
         key: idempotency key of the effect, the same at every attempt.
         network: whether a human granted the network to this mission.
@@ -73,6 +74,28 @@ class ToolContext:
     approved: bool = False
     clock: Clock = field(default_factory=SystemClock)
     emit: Callable[[str], None] = lambda _line: None
+
+
+class _OnFirstUse:
+    """A field that may be given a function in place of its value: called when the value is first read."""
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        value = self._slot.__get__(instance, owner)
+        if callable(value):
+            value = value()
+            self._slot.__set__(instance, value)
+        return value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        self._slot.__set__(instance, value)
+
+
+ToolContext.scratch = _OnFirstUse(ToolContext.__dict__["scratch"])  # type: ignore[misc, assignment]
 
 
 class Preview(BaseModel):

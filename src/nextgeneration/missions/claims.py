@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -246,7 +246,7 @@ class Claim(Lease):
 
     # -- the door ----------------------------------------------------------------------------------------------------
 
-    def door(self, tools: Mapping[str, Tool], policy: Policy, scratch: Path) -> Door:
+    def door(self, tools: Mapping[str, Tool], policy: Policy, scratch: Path | Callable[[], Path]) -> Door:
         """The only way for this mission's agents to do something outside."""
         from nextgeneration.missions.effects import Door
 

@@ -50,12 +50,18 @@ class Door:
         claim: the lease under which everything is written.
         tools: every tool by its name and its other names.
         policy: what a human granted to the mission.
-        scratch: a private folder of the mission, outside the workspace.
+        scratch: makes and names a private folder of the mission, outside the workspace; called when a tool asks for it.
         clock: the time; the claim's when not given.
     """
 
     def __init__(
-        self, claim: Claim, tools: Mapping[str, Tool], policy: Policy, *, scratch: Path, clock: Clock | None = None
+        self,
+        claim: Claim,
+        tools: Mapping[str, Tool],
+        policy: Policy,
+        *,
+        scratch: Path | Callable[[], Path],
+        clock: Clock | None = None,
     ) -> None:
         self.claim = claim
         self.tools = tools

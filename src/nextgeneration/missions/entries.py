@@ -164,7 +164,11 @@ class Entry:
     async def settle(
         self, status: str, outcome: str, data: dict[str, Any], *, seconds: float = 0.0, used: str | None = None
     ) -> None:
-        """Record the outcome of the open intent, and use up the answer it rests on."""
+        """Record the outcome of the open intent, and use up the answer it rests on.
+
+        What a call that changes nothing gave rides with the task's next transaction: whatever the agent does because
+        of it comes later, and a crash before that makes the call again.
+        """
         request, claim, shared = self._request, self._claim, self._shared
         at = iso(claim.clock.now())
         values = {
@@ -185,7 +189,11 @@ class Entry:
 
         about = {"tool": request.name, "position": request.position, "status": status}
         kind = "effect.refused" if status == "refused" else "effect.outcome"
-        await claim.commit(Draft(kind, {**about, **data}, request.task), change=change, answer=True)
+        draft = Draft(kind, {**about, **data}, request.task)
+        if self.rule is EffectRule.PURE and used is None:
+            claim.ride(draft, change)
+        else:
+            await claim.commit(draft, change=change, answer=True)
         effect = self.effect
         if effect is not None:
             effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, seconds

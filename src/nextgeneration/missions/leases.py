@@ -18,6 +18,7 @@ from nextgeneration.missions.errors import LeaseLost, MissionCancelled, MissionE
 from nextgeneration.missions.schema import Mission, MissionStatus
 from nextgeneration.missions.shared import Shared
 from nextgeneration.storage.database import Connection
+from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import seal
 
 T = TypeVar("T")
@@ -150,6 +151,8 @@ class Lease:
                     continue
                 row = await self._shared.storage.read(lambda connection: store.standing(connection, self.id))
                 self._look(row)
+                if not self.over:
+                    await self.flush()
             except NGError as error:
                 if not self.over and not error.retryable:
                     self.stop(error)
@@ -168,7 +171,16 @@ class Lease:
 
     def event_nowait(self, kind: str, data: Mapping[str, Any] | None = None, task: str | None = None) -> None:
         """Journal an event with the next transaction of this claim, whichever comes first."""
-        self._riders.drafts.append(Draft(kind, data or {}, task))
+        self.ride(Draft(kind, data or {}, task))
+
+    def ride(self, draft: Draft, change: Change | None = None) -> None:
+        """Write an event and a change with the next transaction of this claim, whichever comes first.
+
+        For what may be lost with the process as long as nothing that came after it is kept.
+        """
+        self._riders.drafts.append(draft)
+        if change is not None:
+            self._riders.changes.append(change)
 
     async def event(self, kind: str, data: Mapping[str, Any] | None = None, task: str | None = None) -> None:
         """Journal an event; it is on disk when this returns."""
@@ -217,7 +229,8 @@ class Lease:
         except NGError as error:
             if isinstance(error, (LeaseLost, MissionCancelled, MissionEnded)):
                 self.stop(error)
-            else:
+            elif not isinstance(error, RecordDamaged):
+                # What cannot be written because its record is gone would fail every later transaction too.
                 self._put_back(riders)
             raise
 

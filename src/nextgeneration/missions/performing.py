@@ -48,7 +48,7 @@ def context_of(
     """What a tool is given for one call."""
     return ToolContext(
         workspace=door.workspace,
-        scratch=door.scratch,
+        scratch=door.scratch,  # type: ignore[arg-type] # made when a tool asks for it
         lang=door.claim.mission.lang,
         key=key,
         network=door.policy.network,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,14 +17,15 @@ from nextgeneration.missions.approvals import Approvals
 from nextgeneration.missions.boundaries import At, nowhere
 from nextgeneration.missions.service import Missions
 from nextgeneration.services.embedded import MissionHost
-from nextgeneration.services.errors import ScratchUnsafe, WorkspaceMissing
+from nextgeneration.services.errors import WorkspaceMissing
 from nextgeneration.services.lending import templates_of
+from nextgeneration.services.scratch import ScratchFolders
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.storage.database import Storage
 from nextgeneration.supervisor.checkpoints import CheckpointSaver
-from nextgeneration.supervisor.graph import MissionGraph
+from nextgeneration.supervisor.graph import ENDED, MissionGraph
 from nextgeneration.supervisor.lead import Parts
 from nextgeneration.supervisor.planner import Planner
 from nextgeneration.supervisor.service import Supervisor
@@ -54,23 +53,6 @@ class Services:
     tools: ToolBox
     supervisor: Supervisor
     worker: Worker
-
-
-def scratch_in(home: Path, mission: str) -> Path:
-    """The private folder of one mission, made on first use (0700).
-
-    Raises:
-        ScratchUnsafe: something else stands there, or it is another user's.
-    """
-    folder = home / "scratch" / mission
-    for path in (folder.parent, folder):
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        state = path.lstat()
-        if not stat.S_ISDIR(state.st_mode) or (os.name == "posix" and state.st_uid != os.geteuid()):
-            raise ScratchUnsafe(path=str(path))
-        if os.name == "posix" and stat.S_IMODE(state.st_mode) & 0o077:
-            path.chmod(0o700)
-    return folder
 
 
 @asynccontextmanager
@@ -124,12 +106,12 @@ def _assembled(
         revisions=manager.library.revisions,
         hire=manager.hire,
         tools=box,
-        scratch=lambda mission: scratch_in(home, mission),
+        scratch=ScratchFolders(home / "scratch"),
         clock=clock,
         standing=limits.permissions,
         at_once=limits.tasks_at_once,
     )
-    supervisor = Supervisor(parts, MissionGraph(CheckpointSaver(storage, task_writes=False)))
+    supervisor = Supervisor(parts, MissionGraph(CheckpointSaver(storage, ended=ENDED)))
     return Services(
         home=home,
         clock=clock,

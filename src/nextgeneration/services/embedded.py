@@ -54,6 +54,7 @@ class MissionHost:
             return report
         finally:
             await claim.release()
+            await self._parts.scratch.drop(claim.id)
 
     async def _one_task(
         self, claim: Claim, agent: TemplateAgent, input_data: dict[str, Any], said: Mapping[str, Any]
@@ -64,7 +65,7 @@ class MissionHost:
             claim,
             self._parts.tools,
             Policy(standing=self._parts.standing, network=False, auto=None, attended=False),
-            scratch=self._parts.scratch(claim.id),
+            scratch=self._parts.scratch.of(claim.id),
             clock=self._parts.clock,
         )
         calls = TOOL_CALLS if budget.tool_calls is None else budget.tool_calls
@@ -82,6 +83,7 @@ def host() -> MissionHost:
     import tempfile
 
     from nextgeneration.agents.manager import shared_manager
+    from nextgeneration.services.scratch import ScratchFolders
     from nextgeneration.settings.missions import MissionSettings
     from nextgeneration.settings.tools import ToolSettings
     from nextgeneration.storage.database import Storage
@@ -92,17 +94,12 @@ def host() -> MissionHost:
     scratch = Path(tempfile.mkdtemp(prefix="nextgen-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 
-    def folder(mission: str) -> Path:
-        path = scratch / mission
-        path.mkdir(mode=0o700, exist_ok=True)
-        return path
-
     parts = Parts(
         planner=Planner(manager.library.revisions, manager.library.version),
         revisions=manager.library.revisions,
         hire=manager.hire,
         tools=build(ToolSettings()),
-        scratch=folder,
+        scratch=ScratchFolders(scratch),
         clock=SystemClock(),
         standing=limits.permissions,
     )

@@ -24,7 +24,7 @@ def report_of(lead: Lead, status: str) -> MissionReport:
     mission = lead.claim.mission
     tasks = lead.task_outcomes()
     findings = merged(lead.reports, lead.fixed, mission.goal)
-    outcomes = tuple(lead.outcomes or lead.proposed())
+    outcomes = tuple(lead.proposed() if lead.outcomes is None else lead.outcomes)
     return MissionReport(
         mission=mission.id,
         goal=mission.goal,
@@ -53,7 +53,7 @@ def final_status(lead: Lead) -> str:
     counted = [task for task in tasks if task.id not in taken_over]
     if not counted or all(task.status in _NOTHING for task in counted):
         return "failed"
-    failed_action = any(outcome.status is ActionStatus.FAILED for outcome in lead.outcomes)
+    failed_action = any(outcome.status is ActionStatus.FAILED for outcome in lead.outcomes or ())
     done = all(task.status is ReportStatus.DONE for task in counted) and not lead.plan.unserved
     return "done" if done and not failed_action else "partial"
 

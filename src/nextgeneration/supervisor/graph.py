@@ -22,12 +22,17 @@ RECURSION_LIMIT = 25
 """Super-steps of one run; plan, work and at most a few rounds of replanning need far fewer."""
 
 
+ENDED = "ended"
+"""The part of the state that says the mission has ended: nothing can be gone on from."""
+
+
 class Phase(TypedDict, total=False):
-    """What is checkpointed: which mission, how many tasks are planned, how many actions are put."""
+    """What is checkpointed: which mission, how many tasks are planned, how many actions are put, whether it ended."""
 
     mission: str
     tasks: int
     actions: int
+    ended: bool
 
 
 async def _plan(state: Phase, runtime: Runtime[Lead]) -> Phase:
@@ -51,7 +56,7 @@ async def _synthesise(state: Phase, runtime: Runtime[Lead]) -> Phase:
     if not pending:
         # Nothing to decide: the report ends the mission here and saves a super-step.
         await conclude(lead)
-    return {"actions": pending}
+    return {"actions": pending, "ended": not pending}
 
 
 async def _act(state: Phase, runtime: Runtime[Lead]) -> Phase:
@@ -64,7 +69,7 @@ async def _act(state: Phase, runtime: Runtime[Lead]) -> Phase:
 
 async def _report(state: Phase, runtime: Runtime[Lead]) -> Phase:
     await conclude(runtime.context)
-    return {}
+    return {"ended": True}
 
 
 def _after_work(state: Phase, runtime: Runtime[Lead]) -> str:

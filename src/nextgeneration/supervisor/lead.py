@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -47,6 +48,18 @@ class Worker(Protocol):
         ...
 
 
+class Scratch(Protocol):
+    """The private folders of missions."""
+
+    def of(self, mission: str) -> Callable[[], Path]:
+        """Makes the mission's folder if need be, and names it."""
+        ...
+
+    async def drop(self, mission: str) -> None:
+        """Remove the folder of a mission that has ended."""
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """What every mission of a process shares."""
@@ -55,7 +68,7 @@ class Parts:
     revisions: Callable[[], Mapping[str, Revision]]
     hire: Callable[[Revision, str], Worker]
     tools: Mapping[str, Tool]
-    scratch: Callable[[str], Any]
+    scratch: Scratch
     clock: Clock
     standing: tuple[str, ...] = ()
     at_once: int = 8
@@ -72,7 +85,7 @@ class Lead:
     plan: Plan = field(default_factory=lambda: Plan(goal=""))
     reports: dict[str, Report] = field(default_factory=dict)
     parked: tuple[str, ...] = ()
-    outcomes: list[ActionOutcome] = field(default_factory=list)
+    outcomes: list[ActionOutcome] | None = None
     fixed: set[str] = field(default_factory=set)
     report: MissionReport | None = None
 
@@ -88,7 +101,7 @@ class Lead:
                 network=options.network,
                 auto=RiskLabel.WRITE if options.yes else None,
             ),
-            scratch=self.parts.scratch(mission.id),
+            scratch=self.parts.scratch.of(mission.id),
             clock=self.parts.clock,
         )
         self.revisions = {name: Revision.from_data(data) for name, data in self.claim.pinned().items()}

@@ -104,15 +104,21 @@ class Planner:
         self._revisions = revisions
         self._version = version
         self._seen: object = None
+        self._live: Mapping[str, Revision] = {}
         self._index = Index(())
 
     def match(self, goal: str) -> list[Match]:
         """Every template that has something in common with ``goal``, best first."""
+        self._look()
+        return self._index.match(goal)
+
+    def _look(self) -> None:
+        """Take over the templates as they are now; a plan is made from one look."""
         version = self._version()
         if version != self._seen:
-            self._index = Index(self._revisions().values())
+            self._live = self._revisions()
+            self._index = Index(self._live.values())
             self._seen = version
-        return self._index.match(goal)
 
     def plan(self, goal: str, lang: Lang, agents: Sequence[str] = ()) -> Plan:
         """The plan for ``goal``; without tasks, and with an honest note, when nobody can serve it.
@@ -120,6 +126,7 @@ class Planner:
         Steps that the goal names one after the other (``…, then …``) depend on each other; the agents
         of one step run in parallel. ``agents`` overrides the choice.
         """
+        self._look()
         if agents:
             named = [self._task(f"t{n}", name, goal, _NAMED.say(lang, agent=name)) for n, name in enumerate(agents, 1)]
             return Plan(goal=goal, tasks=tuple(named), note="\n".join(task.why for task in named))
@@ -151,14 +158,15 @@ class Planner:
         Another agent could do it when it shares a capability or the route with the one that failed and
         fits the goal well enough by itself.
         """
-        revisions = self._revisions()
+        self._look()
+        revisions = self._live
         mine = revisions.get(failed.template)
         if mine is None:
             return None
         base = revisions.get(mine.parents[0]) if mine.parents else None
         # What comes from a common parent is no reason to think that one can do the other's work.
         able = {c.id for c in mine.capabilities} - {c.id for c in (base.capabilities if base else ())}
-        for match in self.match(failed.goal):
+        for match in self._index.match(failed.goal):
             other = revisions.get(match.template)
             if match.score < ENOUGH or other is None or match.template in used:
                 continue
@@ -170,23 +178,23 @@ class Planner:
     def _team(self, clause: str) -> list[Match]:
         """Who fits a step of the goal: as a whole, and each of the things it names side by side."""
         wanted, unwanted = told_apart(clause)
-        left_out = {m.template for m in self.match(unwanted) if m.score >= ENOUGH} if unwanted else set()
+        left_out = {m.template for m in self._index.match(unwanted) if m.score >= ENOUGH} if unwanted else set()
         team = {m.template: m for m in self._near(wanted)}
         if len(wanted) <= LONGEST_LIST:
             for part in parts(wanted):
-                for match in self._near(part):
+                for match in self._near(part) if part != wanted else ():
                     if match.score >= SURE:
                         team.setdefault(match.template, match)
         return [match for match in team.values() if match.template not in left_out][:MAX_TEAM]
 
     def _near(self, goal: str) -> list[Match]:
-        matches = [m for m in self.match(goal) if m.score >= ENOUGH]
+        matches = [m for m in self._index.match(goal) if m.score >= ENOUGH]
         return [m for m in matches if m.score >= NEAR * matches[0].score]
 
     def _task(
         self, task_id: str, template: str, goal: str, why: str, depends: tuple[str, ...] = (), replaces: str = ""
     ) -> PlannedTask:
-        revision = self._revisions().get(template)
+        revision = self._live.get(template)
         if revision is None:
             raise PlanRefused(detail=f"template {template} is not known")
         return PlannedTask(
@@ -204,7 +212,7 @@ class Planner:
     def _examples(self, lang: Lang) -> list[str]:
         """A goal that each route serves, in the user's language, the most wanted routes first."""
         found: dict[str, str] = {}
-        for revision in sorted(self._revisions().values(), key=lambda r: (-r.route.priority, r.name)):
+        for revision in sorted(self._live.values(), key=lambda r: (-r.route.priority, r.name)):
             spoken = (example for example in revision.route.examples if language_of(example) == lang)
             example = next((e for e in spoken if e not in found.values()), None)
             if example is not None:
@@ -212,7 +220,7 @@ class Planner:
         return list(found.values())[:MAX_EXAMPLES]
 
     def _refusal(self, goal: str, lang: Lang) -> str:
-        closest = [m.template for m in self.match(goal)[:3]]
+        closest = [m.template for m in self._index.match(goal)[:3]]
         lines = [_NOBODY.say(lang, goal=shortened(goal, 200))]
         if closest:
             lines.append(_CLOSEST.say(lang, names=", ".join(closest)))

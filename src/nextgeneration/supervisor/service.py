@@ -42,6 +42,7 @@ class Supervisor:
             await self._graph.run(lead)
             mission = claim.mission.id
             if lead.report is not None:
+                await self.parts.scratch.drop(mission)
                 return Outcome(mission, lead.report.status, lead.report)
             report = report_of(lead, "waiting")
             if await claim.wait(", ".join(lead.parked)):

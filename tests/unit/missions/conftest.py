@@ -71,8 +71,13 @@ class Bench:
         self.door = self.claim.door(self.tools, self.policy, self.path)
         return self.claim
 
-    async def crash(self) -> Claim:
-        """The worker dies without a word, and another one takes over when the lease has run out."""
+    async def crash(self, *, saved: bool = True) -> Claim:
+        """The worker dies without a word, and another one takes over when the lease has run out.
+
+        Not ``saved``: before what rides with its next transaction was written.
+        """
+        if saved:
+            await self.saved()
         self.missions._shared.live.clear()
         self.missions._shared.holder = "elsewhere.1:boot:1:1"
         self.missions._shared.clock.advance(3600)
@@ -86,7 +91,13 @@ class Bench:
     def task(self, name: str = "t1", permissions: Any = (), **budget: Any) -> TaskDoor:
         return self.door.task(name, "agent", permissions, TaskBudget(**budget))
 
+    async def saved(self) -> None:
+        """What waits for the claim's next transaction is written."""
+        if not self.claim.over:
+            await self.claim.flush()
+
     async def events(self, *types: str) -> list[Any]:
+        await self.saved()
         journal = await self.missions.journal(self.claim.id)
         assert [event.seq for event in journal] == list(range(1, len(journal) + 1)), "no gap"
         return [event for event in journal if not types or event.type in types]

@@ -3,13 +3,14 @@
 import pytest
 from sqlalchemy import text
 
+from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.reports import Report
 from nextgeneration.missions.errors import Parked
 from nextgeneration.missions.records import Pin
 from nextgeneration.missions.schema import MissionRequest, TaskRecord
 from nextgeneration.storage.errors import RecordDamaged
 
-REVISION = Pin("codeur", "sha256:1", {"name": "codeur"})
+REVISION = Pin("codeur", digest({"name": "codeur"}), {"name": "codeur"})
 
 
 async def full_mission(bench):
@@ -77,7 +78,7 @@ async def test_a_state_that_cannot_be_is_refused(bench, storage, missions, chang
     await storage.write(lambda c: c.execute(text(change)))
     read = bench.approvals.list if "approvals" in change else bench.crash
     if "missions SET status" in change:
-        read = missions.list
+        read = lambda: missions.get(bench.claim.id)
     with pytest.raises(RecordDamaged):
         await read()
 
@@ -98,5 +99,7 @@ async def test_an_intent_that_vanished_is_not_settled(bench, storage):
 
     bench.tool("look", loses)
     await bench.start()
+    await bench.task().call("look", {})
     with pytest.raises(RecordDamaged):
-        await bench.task().call("look", {})
+        await bench.saved()
+    await bench.claim.event("still.writable")

@@ -17,6 +17,7 @@ from nextgeneration.missions.errors import (
     Parked,
     ToolFailed,
 )
+from nextgeneration.security.permissions import PermissionRules
 from nextgeneration.storage.errors import StorageFull
 from nextgeneration.tools.errors import NetworkOff
 
@@ -459,9 +460,39 @@ async def test_progress_is_announced_and_not_kept(bench):
     await bench.start()
     bench.missions.bus.subscribe(heard.append, bench.claim.id)
     await bench.task().call("look", {})
+    await bench.saved()
     assert [event.type for event in heard] == ["effect.intent", "effect.progress", "effect.outcome"]
     assert heard[1].data["line"] == "halfway"
     assert await bench.events("effect.progress") == []
+
+
+async def test_what_a_reading_call_gave_is_written_with_whatever_comes_next(bench):
+    """An agent that acts on an answer leaves the answer on disk: the two are one transaction."""
+    looked, acted = bench.tool("look"), bench.tool("act", effect=EffectRule.IDEMPOTENT)
+    allowed = (PermissionRules(allow=("act",)),)
+    await bench.start()
+    task = bench.task(permissions=allowed)
+    await task.call("look", {"n": 1})
+    await task.call("act", {"n": 1})
+    await task.call("look", {"n": 2})
+    await bench.crash(saved=False)
+    task = bench.task(permissions=allowed)
+    await task.call("look", {"n": 1})
+    await task.call("act", {"n": 1})
+    await task.call("look", {"n": 2})
+    assert [args["n"] for args, _ in looked.calls] == [1, 2, 2]
+    assert len(acted.calls) == 1
+
+
+async def test_what_a_reading_call_gave_is_written_soon_when_nothing_comes_next(bench):
+    bench.tool("look")
+    await bench.start()
+    await bench.task().call("look", {})
+    keeper = asyncio.create_task(bench.claim.keep())
+    async with asyncio.timeout(30):
+        while not [e for e in await bench.missions.journal(bench.claim.id) if e.type == "effect.outcome"]:
+            await asyncio.sleep(0.05)
+    keeper.cancel()
 
 
 async def test_errors_of_the_door_survive_pickling():
