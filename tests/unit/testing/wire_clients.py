@@ -1,0 +1,61 @@
+"""The providers' own libraries, pointed at a double; every connection they opened is closed again."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+MODELS = {
+    "openai": "gpt-4o",
+    "openai-responses": "gpt-4o",
+    "anthropic": "claude-sonnet-5",
+    "gemini": "gemini-2.5-flash",
+    "ollama": "llama3.2",
+}
+
+
+@asynccontextmanager
+async def client(far, **options):
+    """A LangChain chat model of this double's provider."""
+    options = {"model": MODELS[far.provider], **options}
+    async with BUILDERS[far.provider](far, options) as model:
+        yield model
+
+
+@asynccontextmanager
+async def _openai(far, options):
+    import httpx2
+    from langchain_openai import ChatOpenAI
+
+    async with httpx2.AsyncClient() as http:
+        with httpx2.Client() as plain:
+            yield ChatOpenAI(
+                base_url=far.url,
+                **{"api_key": "k", "max_retries": 0, "stream_usage": True, "timeout": 30, **options},
+                http_async_client=http,
+                http_client=plain,
+            )
+
+
+@asynccontextmanager
+async def _responses(far, options):
+    async with _openai(far, {**options, "use_responses_api": True}) as model:
+        yield model
+
+
+@asynccontextmanager
+async def _anthropic(far, options):
+    from langchain_anthropic import ChatAnthropic, _client_utils
+
+    defaults = {"api_key": "k", "max_retries": 0, "max_tokens": 200, "timeout": 30}
+    model = ChatAnthropic(base_url=far.url, **{**defaults, **options})
+    try:
+        yield model
+    finally:
+        await model._async_client.close()
+        model._client.close()
+        # the library keeps clients by address, and the address of a double may come again
+        _client_utils._get_default_async_httpx_client.cache_clear()
+        _client_utils._get_default_httpx_client.cache_clear()
+
+
+BUILDERS = {"openai": _openai, "anthropic": _anthropic}
