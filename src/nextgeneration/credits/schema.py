@@ -280,6 +280,23 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """What a human added to a limit for one period."""
+
+    account: str
+    period: str
+    bucket: str
+    amount: int
+    reason: str
+    by: str
+    at: str
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """An account on which nothing more is held, because a call cost more than its worst case."""
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     update,
@@ -163,11 +164,6 @@ class LedgerStore:
         """Begin to keep a balance."""
         connection.execute(insert(credit_balances), row)
 
-    def kept(self, connection: Connection, tenant: str, account: str, bucket: str) -> bool:
-        """Whether this balance is kept."""
-        same = (_B.tenant == tenant, _B.account == account, _B.bucket == bucket)
-        return connection.execute(select(_B.bucket).where(*same)).first() is not None
-
     def extend(self, connection: Connection, tenant: str, account: str, bucket: str, amount: int) -> None:
         """Add to what was granted to a balance."""
         same = (_B.tenant == tenant, _B.account == account, _B.bucket == bucket)
@@ -243,10 +239,12 @@ class ReportStore:
         statement = select(credit_holds).where(_H.tenant == tenant, *wanted).order_by(_H.at.desc(), _H.id.desc())
         return list(connection.execute(statement.limit(limit)))
 
-    def report(self, connection: Connection, tenant: str, by: str, since: str, until: str) -> list[Row]:
-        """Sums by one column, or by ``day``, of the holds from ``since`` until before ``until``."""
-        name = func.substr(_H.at, 1, 10) if by == "day" else credit_holds.c[by]
-        wanted = [_H.tenant == tenant]
+    def report(
+        self, connection: Connection, tenant: str, by: str, since: str, until: str, filters: Values
+    ) -> list[Row]:
+        """Sums by one column, by ``day``, or of everything, of the holds from ``since`` until before ``until``."""
+        name = _group(by)
+        wanted = [_H.tenant == tenant, *(credit_holds.c[column] == value for column, value in filters.items())]
         if since:
             wanted.append(_H.at >= since)
         if until:
@@ -266,7 +264,7 @@ class ReportStore:
             .where(*wanted)
             .group_by(name)
         )
-        order = name if by == "day" else charged.desc()
+        order = name.asc() if by == "day" else charged.desc()
         return list(connection.execute(statement.order_by(order, name)))
 
     def unbalanced(self, connection: Connection, tenant: str) -> list[Row]:
@@ -289,7 +287,8 @@ class ReportStore:
         )
         known = select(
             _H.id, _H.status, _H.amount, _H.charged, _H.at, *(credit_holds.c[name] for name in _SCOPED),
-            func.coalesce(said.c.held, 0).label("held"), func.coalesce(said.c.spent, 0).label("spent"),
+            func.coalesce(said.c.held, 0).label("posted_held"),
+            func.coalesce(said.c.spent, 0).label("posted_spent"),
         ).select_from(credit_holds.outerjoin(said, said.c.hold_id == _H.id)).where(_H.tenant == tenant)  # fmt: skip
         return list(connection.execute(known))
 
@@ -314,6 +313,14 @@ class ReportStore:
         """``account, period, bucket, amount, reason, by, at`` of the grants, newest first."""
         wanted = select(_G.account, _G.period, _G.bucket, _G.amount, _G.reason, _G.by, _G.at)
         return list(connection.execute(wanted.where(_G.tenant == tenant).order_by(_G.at.desc(), _G.id).limit(limit)))
+
+
+def _group(by: str) -> ColumnElement[str]:
+    if by == "day":
+        return func.substr(_H.at, literal_column("1"), literal_column("10"))
+    if by == "task":
+        return _H.mission + literal_column("'/'") + _H.task
+    return credit_holds.c[by]
 
 
 def _concerns(account: str) -> ColumnElement[bool]:
