@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.reports import Report
 from nextgeneration.kernel.risk import EffectRule, RiskLabel
 from nextgeneration.missions.effects import Call, Policy
@@ -179,12 +180,12 @@ async def test_an_approval_moves_once_and_is_used_once(missions, storage):
     assert await storage.read(lambda c: APPROVALS.asking(c, "local", "2026-01-09")) == set()
     assert await storage.write(lambda c: APPROVALS.move(c, "apr_1", "pending", {"status": "approved"})) == 1
     assert await storage.write(lambda c: APPROVALS.move(c, "apr_1", "pending", {"status": "rejected"})) == 0
-    for digest, now, holds in (
+    for bound, now, holds in (
         ("sha256:1", "2026-01-02", True),
         ("sha256:2", "2026-01-02", False),
         ("sha256:1", "2026-01-08", False),
     ):
-        assert await storage.read(lambda c, d=digest, n=now: APPROVALS.holds(c, "apr_1", d, n)) is holds
+        assert await storage.read(lambda c, d=bound, n=now: APPROVALS.holds(c, "apr_1", d, n)) is holds
     assert await storage.write(lambda c: APPROVALS.use(c, "apr_1", "2026")) == 1
     assert await storage.write(lambda c: APPROVALS.use(c, "apr_1", "2026")) == 0
 
@@ -199,7 +200,7 @@ async def test_a_whole_mission_through_crash_question_and_answer(missions, clock
     policy = Policy(standing=("keyed",))
     mission = (await accepted(missions)).id
     claim = await missions.claim(mission)
-    revision = Pin("codeur", "sha256:1", {"name": "codeur"})
+    revision = Pin("codeur", digest({"name": "codeur"}), {"name": "codeur"})
     await claim.save_plan(
         {"n": 1}, tasks=[TaskRecord("t1", "codeur", "codeur", "sha256:1", "look")], pins={"codeur": revision}
     )

@@ -14,6 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
+from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.reports import Report
 from nextgeneration.kernel.risk import EffectRule, RiskLabel
 from nextgeneration.missions.boundaries import BOUNDARIES
@@ -79,7 +80,7 @@ class Scenario:
     async def attempt(self, missions, mission):
         claim = await missions.claim(mission)
         if claim.plan() is None:
-            revision = Pin("codeur", "sha256:1", {"name": "codeur"})
+            revision = Pin("codeur", digest({"name": "codeur"}), {"name": "codeur"})
             task = TaskRecord("t1", "codeur", "codeur", "sha256:1", "look")
             await claim.save_plan({"tasks": ["t1"]}, tasks=[task], pins={"codeur": revision})
         tools = {name: self.tool(name) for name in (*RULES, "never")}

@@ -227,7 +227,6 @@ async def test_a_template_edited_after_the_answer_changes_nothing_of_what_runs(b
     assert content(bench) == NEW
 
 
-@pytest.mark.xfail(strict=True, reason="missions: records.pin does not compare a revision's data with its digest")
 async def test_a_pinned_revision_that_was_swapped_is_refused(bench: Bench) -> None:
     """The revision's own digest must be the one that was pinned."""
     patching(bench)

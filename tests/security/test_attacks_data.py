@@ -148,9 +148,7 @@ async def test_crafted_documents_in_every_table_run_nothing(bench: Bench, tmp_pa
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param(
-            b"\x00\xff", marks=pytest.mark.xfail(strict=True, reason="storage: sealed.unsealed calls encode on bytes")
-        ),
+        b"\x00\xff",
         7,
         1.5,
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from nextgeneration.missions.schema import Mission, MissionLine, MissionStatus
 from nextgeneration.missions.shared import Shared
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.errors import RecordDamaged
+
+log = logging.getLogger(__name__)
 
 OPEN = (MissionStatus.QUEUED, MissionStatus.RUNNING, MissionStatus.WAITING)
 
@@ -60,7 +63,11 @@ class Claiming:
 
             taken = await shared.storage.write(op)
             if isinstance(taken, _Taken):
-                return self._claimed(taken)
+                try:
+                    return self._claimed(taken)
+                except RecordDamaged as error:
+                    await self._set_aside(taken, error)
+                    raise
             expected = await self._may_take(taken)
 
     def _take(self, connection: Connection, row: Values, until: str) -> _Taken:
@@ -96,13 +103,47 @@ class Claiming:
         shared.at("mission.claimed")
         return claim
 
+    async def _set_aside(self, taken: _Taken, error: RecordDamaged) -> None:
+        """Give back a mission whose records are damaged, with the reason: taking it again would give the same."""
+        shared, store = self._shared, self._shared.missions
+        row, at = taken.row, iso(shared.clock.now())
+        reason = error.problem(row["lang"] if row["lang"] in {"en", "fr"} else "en")["message"]
+        values = {
+            "m_id": row["id"],
+            "m_attempt": row["attempt"],
+            "m_status": MissionStatus.PARKED.value,
+            "m_at": at,
+            "m_ended": None,
+            "m_reason": reason,
+            "m_events": 1,
+            "m_seconds": row["seconds"],
+        }
+
+        def op(connection: Connection) -> Event | None:
+            left = store.leave(connection, values)
+            if left is None:
+                return None
+            seq, status, by = left
+            ended = status != MissionStatus.PARKED
+            about = {"status": status, "by": by} if ended else {"status": status, "reason": reason}
+            event = Event(row["id"], seq, at, "mission.ended" if ended else "mission.waiting", None, about)
+            store.append(connection, [row_of(event, shared.tenant)])
+            if ended:
+                shared.approvals.void(connection, row["id"])
+            return event
+
+        event = await shared.storage.write(op)
+        shared.bus.publish(taken.event)
+        if event is not None:
+            shared.bus.publish(event)
+
     async def _may_take(self, row: Values) -> int:
         """The attempt that may be taken over: its lease is free.
 
         Raises:
             MissionEnded, MissionCancelled, MissionHeld: it may not.
         """
-        if _status(row).ended:
+        if records.state(row["id"], row["status"]).ended:
             raise MissionEnded(mission=row["id"], status=row["status"])
         if not self._free(row):
             raise MissionHeld(mission=row["id"], holder=row["holder"])
@@ -116,7 +157,10 @@ class Claiming:
         holder, until = row["holder"], row["lease_until"]
         if row["status"] != "running" or holder is None or until is None or is_dead(holder):
             return True
-        now, end = self._shared.clock.now(), from_iso(until)
+        try:
+            now, end = self._shared.clock.now(), from_iso(until)
+        except ValueError:
+            raise RecordDamaged(table="missions", id=row["id"], detail=f"lease_until {until}") from None
         # A lease that ends later than any lease can was taken before the clock was set back.
         nonsense = end > now + timedelta(seconds=2 * self._shared.lease_seconds)
         return end <= now or (nonsense and not is_alive(holder))
@@ -133,10 +177,14 @@ class Claiming:
         rows, asking = await shared.storage.read(op)
         found = []
         for row in reversed(rows):
-            if not self._free(row._asdict()) or (row.status == "waiting" and row.id in asking):
-                continue
-            if row.cancelled_by:
-                await self.cancel(row.id, row.cancelled_by)
+            try:
+                if not self._free(row._asdict()) or (row.status == "waiting" and row.id in asking):
+                    continue
+                if row.cancelled_by:
+                    await self.cancel(row.id, row.cancelled_by)
+                    continue
+            except RecordDamaged as error:
+                log.warning("mission %s is left alone: %s (%s)", row.id, error, error.code)
                 continue
             found.append(records.line(row))
         return found
@@ -151,7 +199,7 @@ class Claiming:
             if row is None:
                 raise MissionUnknown(ref=mission)
             now = self._free(row)
-            if _status(row).ended or (row["cancelled_by"] and not now):
+            if records.state(row["id"], row["status"]).ended or (row["cancelled_by"] and not now):
                 return row, []
             events = self._cancelled(row, by, at, now=now)
             who = row["cancelled_by"] or by
@@ -178,10 +226,3 @@ class Claiming:
         if now:
             kinds.append(("mission.ended", {"status": "cancelled", "by": row["cancelled_by"] or by}))
         return [Event(row["id"], row["seq"] + n, at, kind, None, data) for n, (kind, data) in enumerate(kinds, 1)]
-
-
-def _status(row: Values) -> MissionStatus:
-    try:
-        return MissionStatus(row["status"])
-    except ValueError:
-        raise RecordDamaged(table="missions", id=row["id"], detail=row["status"]) from None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 
 from nextgeneration.events.schema import Event
+from nextgeneration.kernel.canonical import digest as digest_of
 from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.reports import Report
 from nextgeneration.kernel.risk import EffectRule
@@ -135,7 +136,7 @@ def mission(values: Mapping[str, Any], documents: Mapping[str, str] | None = Non
         return Mission(
             id=key,
             tenant=values["tenant"],
-            status=MissionStatus(values["status"]),
+            status=state(key, values["status"]),
             goal=values["goal"],
             workspace=values["workspace"],
             lang=_lang(values["lang"]),
@@ -165,12 +166,27 @@ def _lang(text: str) -> Lang:
 
 
 def line(row: Row) -> MissionLine:
-    """A mission's row of a list."""
+    """A mission's row of a list; one of a state there is none of is listed as damaged, so that it hides no other."""
     try:
-        status = MissionStatus(row[1])
-    except ValueError:
-        raise RecordDamaged(table="missions", id=row[0], detail=str(row[1])) from None
+        status = state(row[0], row[1])
+    except RecordDamaged:
+        status = MissionStatus.DAMAGED
     return MissionLine(row[0], status, *row[2:9])
+
+
+def state(mission_id: str, text: str) -> MissionStatus:
+    """A mission's state.
+
+    Raises:
+        RecordDamaged: it is none that is ever written.
+    """
+    try:
+        status = MissionStatus(text)
+    except ValueError:
+        status = MissionStatus.DAMAGED
+    if status is MissionStatus.DAMAGED:
+        raise RecordDamaged(table="missions", id=mission_id, detail=str(text))
+    return status
 
 
 def event(mission_id: str, row: Row) -> Event:
@@ -203,12 +219,20 @@ def task(mission_id: str, row: Row) -> TaskRecord:
 
 
 def pin(mission_id: str, row: Row) -> Pin:
-    """A pin's row: ``name, digest, data``."""
+    """A pin's row: ``name, digest, data``.
+
+    Raises:
+        RecordDamaged: the revision is gone, or is not the one that was pinned.
+    """
     name, digest, data = row
     key = f"{mission_id}/{name}"
     if data is None:
         raise RecordDamaged(table="pins", id=key, detail=f"revision {digest} is missing")
-    return Pin(name, digest, unseal(data, "revisions", digest))
+    revision = unseal(data, "revisions", digest)
+    found = digest_of(revision)
+    if found != digest:
+        raise RecordDamaged(table="revisions", id=digest, detail=f"its content is {found}")
+    return Pin(name, digest, revision)
 
 
 _APPROVAL = tuple(name for name in Approval.__slots__ if name not in {"status", "card"})

@@ -23,6 +23,8 @@ class MissionStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     PARKED = "parked"
+    DAMAGED = "damaged"
+    """Never written: what a list says of a mission whose record holds no state there is."""
 
     @property
     def ended(self) -> bool:
@@ -30,7 +32,13 @@ class MissionStatus(StrEnum):
         return self in _ENDED
 
 
-_ENDED = {MissionStatus.DONE, MissionStatus.PARTIAL, MissionStatus.FAILED, MissionStatus.CANCELLED}
+_ENDED = {
+    MissionStatus.DONE,
+    MissionStatus.PARTIAL,
+    MissionStatus.FAILED,
+    MissionStatus.CANCELLED,
+    MissionStatus.DAMAGED,
+}
 
 
 class MissionBudget(BaseModel):

@@ -13,10 +13,10 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection as Connection  # rooms name the type without importing SQLAlchemy
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from nextgeneration.storage.connections import connected, make_private
-from nextgeneration.storage.errors import StorageClosed, StorageUnopened, StorageUnsupported
+from nextgeneration.storage.errors import StorageClosed, StorageUnopened, StorageUnsupported, WriteFailed
 from nextgeneration.storage.schema import migrate
 from nextgeneration.storage.tables import metadata
 from nextgeneration.storage.writer import InlineWriter, ThreadWriter, named
@@ -57,7 +57,9 @@ class Storage:
         Raises:
             StorageUnsupported: not a SQLite URL.
             StorageUnsafe: the file or its folder could be changed by somebody else.
-            StorageUnopened: the system refused.
+            StorageUnopened: the system refused: no such folder, no right to write, an error of the disk.
+            StorageBusy, StorageFull: another process holds it; its disk has no room.
+            StorageDamaged: the file is no database, or hurt.
             SchemaNewer: a newer version of the program wrote it.
         """
         try:
@@ -71,10 +73,11 @@ class Storage:
         path = Path(parsed.database).expanduser().absolute()
         try:
             return cls._in_file(path, prepared, busy_seconds)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, DBAPIError, UnicodeDecodeError) as error:
             failure = named(error, busy_seconds)
-            if failure is error:
-                failure = StorageUnopened(path=str(path), detail=str(error))
+            if failure is error or isinstance(failure, WriteFailed):
+                origin = error.orig if isinstance(error, DBAPIError) else error
+                failure = StorageUnopened(path=str(path), detail=str(origin))
             raise failure from error
 
     @classmethod

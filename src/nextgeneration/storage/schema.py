@@ -44,6 +44,8 @@ def _is_current(path: Path, busy_seconds: float) -> bool:
         found = version(driver)
         if found is not None and found > HEAD:
             raise SchemaNewer(where=str(path), found=found, known=HEAD)
+        if found is not None and not found.isdigit():
+            raise StorageDamaged(detail=f"schema version {found!r}")
         return found == HEAD and driver.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     finally:
         driver.close()

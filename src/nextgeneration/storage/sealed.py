@@ -73,8 +73,11 @@ def unsealed(text: str, table: str, key: str) -> str:
     """The JSON text that was sealed, its checksum verified.
 
     Raises:
-        RecordDamaged: naming ``table`` and ``key``, when the bytes are not those that were written.
+        RecordDamaged: naming ``table`` and ``key``, when it is not what was written: SQLite keeps values of any type
+            in any column.
     """
+    if not isinstance(text, str):
+        raise RecordDamaged(table=table, id=key, detail=f"{type(text).__name__} instead of text")
     body = text[8:]
     try:
         right = text[:8] == f"{zlib.crc32(body.encode()):08x}"

@@ -64,6 +64,9 @@ class Job(Generic[T]):
 def named(error: BaseException, busy_seconds: float = 0) -> BaseException:
     """A database failure under its name of ours; anything else, and broken constraints, as they are."""
     origin = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(origin, UnicodeDecodeError):
+        # SQLite quotes the schema when it says what is wrong with it.
+        return StorageDamaged(detail=origin.object[:300].decode(errors="replace"))
     if not isinstance(origin, sqlite3.Error) or isinstance(origin, sqlite3.IntegrityError):
         return error
     kind = getattr(origin, "sqlite_errorname", None) or ""

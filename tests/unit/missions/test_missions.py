@@ -9,6 +9,7 @@ from collections import namedtuple
 
 import pytest
 
+from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.reports import Report
 from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.errors import (
@@ -393,10 +394,11 @@ async def test_cancelled_stays_cancelled_when_its_worker_dies(missions, storage,
 
 async def test_plan_tasks_and_revisions_survive_and_stay_pinned(bench):
     await bench.start()
-    revision = Revision("sha256:1", {"name": "codeur", "n": 1})
+    data = {"name": "codeur", "n": 1}
+    revision = Revision(digest(data), data)
     tasks = [
-        TaskRecord("t1", "codeur", "codeur", "sha256:1", "look", input={"a": 1}, why="it fits"),
-        TaskRecord("t2", "codeur", "codeur", "sha256:1", "mend", depends=("t1",), budget={"seconds": 3}),
+        TaskRecord("t1", "codeur", "codeur", revision.digest, "look", input={"a": 1}, why="it fits"),
+        TaskRecord("t2", "codeur", "codeur", revision.digest, "mend", depends=("t1",), budget={"seconds": 3}),
     ]
     await bench.claim.save_plan({"goal": "g"}, tasks=tasks, pins={"codeur": revision})
     report = Report(agent="codeur", status="done", analysis="fine\ud800")
@@ -408,11 +410,11 @@ async def test_plan_tasks_and_revisions_survive_and_stay_pinned(bench):
     assert one.status == "done"
     assert one.report.analysis == "fine?"
     assert (two.depends, two.budget, two.report, two.status) == (("t1",), {"seconds": 3}, None, "planned")
-    await bench.claim.save_tasks([TaskRecord("t3", "x", "codeur", "sha256:1", "more")])
-    await bench.claim.pin("codeur", "sha256:1", revision.data)
+    await bench.claim.save_tasks([TaskRecord("t3", "x", "codeur", revision.digest, "more")])
+    await bench.claim.pin("codeur", revision.digest, revision.data)
     with pytest.raises(PinChanged):
         await bench.claim.pin("codeur", "sha256:2", {})
-    await bench.claim.pin("testeur", "sha256:2", {"n": 2})
+    await bench.claim.pin("testeur", digest({"n": 2}), {"n": 2})
     await bench.crash()
     assert [task.id for task in bench.claim.tasks()] == ["t1", "t2", "t3"]
     assert set(bench.claim.pinned()) == {"codeur", "testeur"}
