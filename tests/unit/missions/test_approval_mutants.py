@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -18,11 +19,13 @@ from nextgeneration.missions.errors import (
     ApprovalExpired,
     ApprovalStale,
     DeciderRefused,
+    EffectRefused,
     OverBudget,
     Parked,
     ToolFailed,
     VerdictRefused,
 )
+from nextgeneration.security.permissions import PermissionRules
 from nextgeneration.tools.errors import ToolUnknown
 
 WEEK = 7 * 86_400
@@ -224,6 +227,16 @@ async def test_wrong_answers_are_refused_with_what_would_be_right(bench):
     assert twice.value.values == {"approval": approval, "status": "rejected"}
 
 
+async def test_titles_and_reasons_stay_on_one_line_and_can_be_stored(bench):
+    tool = bench.writer("act")
+    tool.preview = lambda _a, _c: Preview(title="one\ntwo", body="")
+    await bench.start()
+    await parked(bench)
+    answer = await bench.answer("rejected", reason="no\0 and \ud800 no")
+    assert answer.title == "one\\x0atwo"
+    assert answer.reason == "no\ufffd and ? no"
+
+
 async def test_a_reference_that_fits_several_questions_names_them_all(bench):
     bench.writer("act")
     await bench.start()
@@ -319,7 +332,33 @@ async def test_a_pure_call_whose_world_changed_while_it_was_cut_short_is_not_dou
     assert await bench.approvals.list() == []
 
 
-# -- what a grant by rule covers ---------------------------------------------------------------------------------------
+# -- what a grant and a rule cover -------------------------------------------------------------------------------------
+
+
+async def test_a_rule_about_another_name_of_a_tool_is_about_the_tool(bench):
+    tool = bench.writer("act")
+    tool.spec = replace(tool.spec, aliases=("old_act",))
+    await bench.start()
+    with pytest.raises(EffectRefused):
+        await bench.task(permissions=[PermissionRules(deny=("old_act",))]).call("act", {})
+    assert tool.calls == []
+
+
+async def test_grants_of_two_questions_do_not_use_each_other_up(bench):
+    tool = bench.writer("act")
+    await bench.start()
+    tasks = [bench.task(name) for name in ("t1", "t2")]
+    for task in tasks:
+        with pytest.raises(Parked):
+            await task.authorise([Call("act", {"n": 1})], "because")
+        await bench.answer()
+    await bench.again()
+    for name in ("t1", "t2"):
+        task = bench.task(name)
+        grant = await task.authorise([Call("act", {"n": 1})], "because")
+        await task.call("act", {"n": 1}, grant=grant)
+        assert bench.claim.effects[name, 1].approval_call == 0
+    assert len(tool.calls) == 2
 
 
 async def test_a_grant_that_no_human_gave_decides_nothing(bench):
