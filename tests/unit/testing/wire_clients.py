@@ -58,4 +58,36 @@ async def _anthropic(far, options):
         _client_utils._get_default_httpx_client.cache_clear()
 
 
-BUILDERS = {"openai": _openai, "anthropic": _anthropic}
+@asynccontextmanager
+async def _gemini(far, options):
+    from langchain_google_genai import ChatGoogleGenerativeAI
+
+    model = ChatGoogleGenerativeAI(
+        base_url=far.url, **{"google_api_key": "k", "max_retries": 1, "timeout": 30, **options}
+    )
+    try:
+        yield model
+    finally:
+        await model.client.aio.aclose()
+        model.client.close()
+
+
+@asynccontextmanager
+async def _ollama(far, options):
+    from langchain_ollama import ChatOllama
+
+    model = ChatOllama(base_url=far.url, **options)
+    try:
+        yield model
+    finally:
+        await model._async_client._client.aclose()
+        model._client._client.close()
+
+
+BUILDERS = {
+    "openai": _openai,
+    "openai-responses": _responses,
+    "anthropic": _anthropic,
+    "gemini": _gemini,
+    "ollama": _ollama,
+}

@@ -305,3 +305,129 @@ def _form(body: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> Non
         tool_name("response_format.json_schema.name", given.get("name"))
         if given.get("strict"):
             schema("response_format", str(given["name"]), given.get("schema"), strict=True)
+
+
+# --- responses
+
+KNOWN_RESPONSES = frozenset(
+    [
+        "background",
+        "context_management",
+        "conversation",
+        "include",
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "model",
+        "moderation",
+        "parallel_tool_calls",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    ]
+)
+ITEMS = ("message", "function_call", "function_call_output", "reasoning", "item_reference", "compaction")
+PARTS = {"assistant": ("output_text", "refusal")}
+ASKED = ("input_text", "input_image", "input_file")
+
+
+def judge_responses(body: Mapping[str, Any]) -> None:
+    """Hold a responses request to the rules."""
+    for name in body:
+        if name not in KNOWN_RESPONSES:
+            raise Refusal(400, f"Unknown parameter: '{name}'.", name, "unknown_parameter")
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise missing("model")
+    reasoning(body, model, "max_tokens", "max_output_tokens")
+    limit = body.get("max_output_tokens")
+    if isinstance(limit, int) and limit < 16:
+        raise below("max_output_tokens", limit, 16)
+    for index, tool in enumerate(body.get("tools") or ()):
+        if tool.get("type") == "function":
+            tool_name(f"tools[{index}].name", tool.get("name"))
+            strict = tool.get("strict") is True
+            schema(f"tools[{index}].parameters", tool["name"], tool.get("parameters"), strict=strict)
+    given = body.get("input")
+    if isinstance(given, str):
+        return
+    if not isinstance(given, list):
+        raise missing("input")
+    if not given:
+        raise empty("input")
+    for index, item in enumerate(given):
+        _item(f"input[{index}]", item)
+    if not body.get("previous_response_id") and not body.get("conversation"):
+        _outputs(given)
+
+
+def missing(name: str) -> Refusal:
+    """A parameter that is not there."""
+    return Refusal(400, f"Missing required parameter: '{name}'.", name, "missing_required_parameter")
+
+
+def _item(where: str, item: Mapping[str, Any]) -> None:
+    kind = item.get("type", "message")
+    if kind not in ITEMS:
+        text = f"Invalid value: '{kind}'. Supported values are: " + ", ".join(f"'{name}'" for name in ITEMS) + "."
+        raise Refusal(400, text, where, "invalid_value")
+    if kind == "message":
+        _said(where, item)
+    for name in {"function_call": ("call_id", "name", "arguments"), "function_call_output": ("call_id", "output")}.get(
+        str(kind), ()
+    ):
+        if item.get(name) is None:
+            raise missing(f"{where}.{name}")
+    if kind == "function_call":
+        tool_name(f"{where}.name", item["name"])
+        own = item.get("id")
+        if own is not None and not str(own).startswith("fc"):
+            text = f"Invalid '{where}.id': '{own}'. Expected an ID that begins with 'fc'."
+            raise Refusal(400, text, f"{where}.id", "invalid_value")
+
+
+def _said(where: str, item: Mapping[str, Any]) -> None:
+    role, content = item.get("role"), item.get("content")
+    if role not in ("assistant", "system", "developer", "user"):
+        text = f"Invalid value: '{role}'. Supported values are: 'assistant', 'system', 'developer', and 'user'."
+        raise Refusal(400, text, f"{where}.role", "invalid_value")
+    if content is None:
+        raise missing(f"{where}.content")
+    for index, part in enumerate(content if isinstance(content, list) else ()):
+        allowed = PARTS.get(str(role), ASKED)
+        kind = part.get("type")
+        if kind not in allowed:
+            listed = ", ".join(f"'{name}'" for name in allowed)
+            text = f"Invalid value: '{kind}'. Supported values are: {listed}."
+            raise Refusal(400, text, f"{where}.content[{index}]", "invalid_value")
+        if kind == "input_image" and part.get("image_url") is not None:
+            image(str(part["image_url"]), f"{where}.content[{index}].image_url")
+
+
+def _outputs(items: Sequence[Mapping[str, Any]]) -> None:
+    made = [str(item["call_id"]) for item in items if item.get("type") == "function_call"]
+    answered = [str(item["call_id"]) for item in items if item.get("type") == "function_call_output"]
+    for given in answered:
+        if given not in made:
+            raise Refusal(400, f"No tool call found for function call output with call_id {given}.", "input")
+    for given in made:
+        if given not in answered:
+            raise Refusal(400, f"No tool output found for function call {given}.", "input")
