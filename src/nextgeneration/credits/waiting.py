@@ -48,8 +48,10 @@ class Queue:
         self._settlements = 0
         self.waits = Timing()
 
-    def __len__(self) -> int:
-        return sum(len(line) for line in self._lines.values())
+    def waiting(self, account: str | None = None) -> int:
+        """How many calls wait in the line of an account, or in all lines."""
+        lines = self._lines.values() if account is None else [self._lines.get(account, [])]
+        return sum(len(line) for line in lines)
 
     def settled(self, scopes: Scopes) -> None:
         """Wake who waits on an account of ``scopes``. Called after a settlement was committed."""
