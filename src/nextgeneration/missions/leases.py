@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from nextgeneration.events.schema import Event
-from nextgeneration.kernel.clock import Clock, iso
+from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.missions.errors import LeaseLost, MissionCancelled, MissionEnded, MissionStopped, OverBudget
+from nextgeneration.missions.errors import LeaseLost, MissionCancelled, MissionEnded, OverBudget
 from nextgeneration.missions.schema import Mission, MissionStatus
 from nextgeneration.missions.shared import Shared
+from nextgeneration.missions.tenure import Tenure
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import seal
@@ -47,90 +48,14 @@ class _Riders:
     changes: list[Change] = field(default_factory=list)
 
 
-class Lease:
-    """The fenced transactions of one attempt. Used from one event loop.
-
-    Attributes:
-        mission: the record as it was claimed, and as it was left.
-        attempt: number of this attempt.
-        lost: why nothing more may be written, once that is so.
-        flights: the calls under way; they end when the lease does.
-    """
+class Lease(Tenure):
+    """The fenced transactions of one attempt. Used from one event loop."""
 
     def __init__(self, shared: Shared, mission: Mission) -> None:
-        self._shared = shared
-        self.mission = mission
-        self.id = mission.id
-        self.attempt = mission.attempt
-        self.lost: NGError | None = None
-        self.flights: set[asyncio.Task[Any]] = set()
+        super().__init__(shared, mission)
         self._riders = _Riders()
-        self._since = shared.clock.monotonic()
-
-    @property
-    def shared(self) -> Shared:
-        """The parts this claim works with."""
-        return self._shared
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of the mission's process."""
-        return self._shared.clock
-
-    def seconds(self) -> float:
-        """Time worked on the mission, over all attempts as far as it was recorded."""
-        return self.mission.seconds + self.clock.monotonic() - self._since
-
-    def remaining(self) -> float:
-        """Seconds left of the mission's budget; may be negative."""
-        return self.mission.budget.seconds - self.seconds()
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more may be written under it."""
-        return self.lost is not None
-
-    def check(self) -> None:
-        """Raise why the claim is lost, if it is.
-
-        Raises:
-            LeaseLost, MissionCancelled, MissionEnded, MissionStopped: this attempt may do nothing more.
-        """
-        if self.lost is not None:
-            raise self.lost
-
-    def stop(self, error: NGError | None = None) -> None:
-        """Let go: calls under way are cancelled, their outcome stays unknown; nothing more is written.
-
-        Without ``error`` this is a wish of the process itself (Ctrl-C): the mission can be resumed.
-        """
-        if self.lost is None:
-            self.lost = error or MissionStopped(mission=self.id)
-        for flight in tuple(self.flights):
-            flight.cancel()
 
     # -- the lease ---------------------------------------------------------------------------------------------------
-
-    async def renew(self) -> None:
-        """Extend the lease.
-
-        Raises:
-            LeaseLost: another attempt has taken over.
-            MissionCancelled: somebody cancelled the mission.
-        """
-        self.check()
-        until = iso(self._shared.lease_end())
-        seconds = self.seconds()
-        store = self._shared.missions
-
-        def op(connection: Connection) -> Any:
-            return store.renew(connection, self.id, self.attempt, until, seconds)
-
-        row = await self._shared.storage.write(op)
-        if row is None:
-            self._lose(LeaseLost(mission=self.id, attempt=self.attempt))
-        elif row[0] is not None:
-            self._lose(MissionCancelled(mission=self.id, by=row[0]))
 
     async def keep(self) -> None:
         """Renew the lease and look for a cancellation, until the claim is lost or this is cancelled.
@@ -156,16 +81,6 @@ class Lease:
             except NGError as error:
                 if not self.over and not error.retryable:
                     self.stop(error)
-
-    def _look(self, row: Any) -> None:
-        if row is None or row[0] != self.attempt or row[1] != MissionStatus.RUNNING:
-            self.stop(LeaseLost(mission=self.id, attempt=self.attempt))
-        elif row[2] is not None:
-            self.stop(MissionCancelled(mission=self.id, by=row[2]))
-
-    def _lose(self, error: NGError) -> None:
-        self.stop(error)
-        raise error
 
     # -- transactions ------------------------------------------------------------------------------------------------
 

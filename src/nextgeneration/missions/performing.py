@@ -224,6 +224,7 @@ class Performance:
 
     async def _call(self, judged: Judged, permit: Permit, left: float) -> ToolResult:
         request, claim = self._request, self._claim
+        await claim.secure()
         self.made = True
         started = claim.clock.monotonic()
         answer = await self._tried(judged, permit, left)

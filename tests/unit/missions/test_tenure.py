@@ -1,0 +1,105 @@
+"""A call is made only while its worker certainly still has the mission."""
+
+from datetime import timedelta
+
+import pytest
+
+from nextgeneration.missions.effects import Policy
+from nextgeneration.missions.errors import LeaseLost, MissionCancelled
+
+
+class Late:
+    """A clock of which one of both times jumps, as the machine slept or somebody set it."""
+
+    def __init__(self, clock, *, wall=0.0, steady=0.0):
+        self.clock, self.wall, self.steady = clock, wall, steady
+
+    def now(self):
+        return self.clock.now() + timedelta(seconds=self.wall)
+
+    def monotonic(self):
+        return self.clock.monotonic() + self.steady
+
+
+def leap(bench, seconds, which):
+    """Time passes in this process while it does nothing at all."""
+    shared = bench.missions._shared
+    shared.clock = {
+        "both": lambda: Late(shared.clock, wall=seconds, steady=seconds),
+        "wall": lambda: Late(shared.clock, wall=seconds),
+        "steady": lambda: Late(shared.clock, steady=seconds),
+    }[which]()
+
+
+@pytest.fixture
+def asleep(bench):
+    """Do ``then`` right after the next intent is on disk, before its call."""
+
+    def arrange(then):
+        def at(boundary):
+            if boundary == "effect.intent":
+                bench.missions._shared.at = lambda _: None
+                then()
+
+        bench.missions._shared.at = at
+
+    return arrange
+
+
+def taken_over(bench):
+    storage = bench.missions._shared.storage
+    storage.write_sync(lambda c: c.exec_driver_sql("UPDATE missions SET attempt = attempt + 1"))
+
+
+@pytest.mark.parametrize("which", ["both", "wall", "steady"])
+async def test_a_worker_that_slept_past_its_lease_makes_no_call_another_may_have_made(bench, asleep, which):
+    send = bench.writer("send")
+    await bench.start()
+    door = bench.claim.door(bench.tools, Policy(standing=("send",)), bench.path)
+
+    def sleeps():
+        leap(bench, 31, which)
+        taken_over(bench)
+
+    asleep(sleeps)
+    with pytest.raises(LeaseLost):
+        await door.task("t1", "agent").call("send", {})
+    assert send.calls == []
+
+
+@pytest.mark.parametrize("which", ["both", "wall", "steady"])
+async def test_a_worker_that_slept_and_was_not_missed_goes_on(bench, asleep, which):
+    look = bench.tool("look")
+    await bench.start()
+    before = (await bench.missions.get(bench.claim.id)).lease_until
+    asleep(lambda: leap(bench, 31, which))
+    await bench.task().call("look", {})
+    assert len(look.calls) == 1
+    after = (await bench.missions.get(bench.claim.id)).lease_until
+    assert after >= before
+    assert (after > before) is (which != "steady"), "it took its time again before the call"
+
+
+async def test_a_worker_that_slept_while_its_mission_was_cancelled_makes_no_call(bench, asleep):
+    look = bench.tool("look")
+    await bench.start()
+    storage = bench.missions._shared.storage
+
+    def sleeps():
+        leap(bench, 31, "both")
+        storage.write_sync(lambda c: c.exec_driver_sql("UPDATE missions SET cancelled_by = 'human:ada'"))
+
+    asleep(sleeps)
+    with pytest.raises(MissionCancelled):
+        await bench.task().call("look", {})
+    assert look.calls == []
+
+
+async def test_a_lease_that_is_not_over_costs_no_write(bench):
+    await bench.start()
+    writes = []
+    storage = bench.missions._shared.storage
+    write = storage.write
+    storage.write = lambda op: writes.append(op) or write(op)
+    await bench.claim.secure()
+    assert writes == []
