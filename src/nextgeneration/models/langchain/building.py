@@ -1,0 +1,158 @@
+"""The provider libraries' objects, made once for each model."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+from nextgeneration.models.errors import ExtraMissing, ModelFailure, NameUnclear
+from nextgeneration.models.langchain.transport import Transport
+from nextgeneration.models.sources import Source
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+_REASONS = re.compile(r"(gpt-[5-9](?!.*chat)|o\d|codex)")
+NO_KEY = "none"
+"""What a library that insists on a key is given for a server that wants none."""
+
+
+def dialect_of(source: Source, model: str) -> str:
+    """The format spoken with one model: OpenAI's reasoning models keep their thoughts only in responses."""
+    official = source.name == "openai" and source.book == "openai"
+    return "openai-responses" if source.dialect == "openai" and official and _REASONS.match(model) else source.dialect
+
+
+def build(
+    source: Source, model: str, transport: Transport, loop: asyncio.AbstractEventLoop, *, reasoning: bool, context: int
+) -> BaseChatModel:
+    """The LangChain chat model; imports its library, which takes a second the first time.
+
+    Raises:
+        ExtraMissing: the library is not installed.
+    """
+    name = f"{source.name}:{model}"
+    try:
+        match dialect_of(source, model):
+            case "openai":
+                return _openai(source, model, transport, loop)
+            case "openai-responses":
+                return _responses(source, model, transport, loop, reasoning=reasoning)
+            case "anthropic":
+                return _anthropic(source, model, transport, loop)
+            case "google":
+                return _google(source, model, transport)
+            case "ollama":
+                return _ollama(source, model, transport, context)
+        return _any(source, model, transport)
+    except ModelFailure:
+        raise
+    except ImportError as error:
+        extra = source.extra
+        package = extra and f"nextgeneration[{extra}]"
+        raise ExtraMissing(
+            model=name,
+            package=error.name or package or source.dialect,
+            install=f"pip install '{package}'" if package else f"pip install langchain-{source.package or source.name}",
+        ) from None
+    except Exception as error:
+        # What the libraries raise here is about a name or an address; it may hold the key.
+        raise NameUnclear(name=name, detail=type(error).__name__) from None
+
+
+def _key(source: Source) -> str:
+    return source.key.get_secret_value() if source.key is not None else NO_KEY
+
+
+def _shared(source: Source, transport: Transport, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    return {
+        "base_url": source.url or None,
+        "api_key": _key(source),
+        "max_retries": 0,
+        "timeout": transport.timeout(),
+        "http_async_client": transport.pool(source.name, loop),
+        "http_client": transport.unused(),
+        "openai_proxy": None,
+        "stream_usage": True,
+        "stream_chunk_timeout": None,
+        "cache": False,
+    }
+
+
+def _openai(source: Source, model: str, transport: Transport, loop: asyncio.AbstractEventLoop) -> BaseChatModel:
+    from nextgeneration.models.langchain.openai import ChatCompletions, Compatible
+
+    official = source.name == "openai" and bool(source.book)
+    kind: Any = ChatCompletions if official else Compatible
+    made: BaseChatModel = kind(model=model, use_responses_api=False, **_shared(source, transport, loop))
+    return made
+
+
+def _responses(
+    source: Source, model: str, transport: Transport, loop: asyncio.AbstractEventLoop, *, reasoning: bool
+) -> BaseChatModel:
+    from nextgeneration.models.langchain.openai import Responses
+
+    # Nothing is kept at the provider: reasoning comes back to us encrypted and goes with the next request.
+    kept: dict[str, Any] = {"include": ["reasoning.encrypted_content"]} if reasoning else {}
+    shared = {**_shared(source, transport, loop), **kept}
+    made: BaseChatModel = Responses(
+        model=model, use_responses_api=True, output_version="responses/v1", store=False, **shared
+    )
+    return made
+
+
+def _anthropic(source: Source, model: str, transport: Transport, loop: asyncio.AbstractEventLoop) -> BaseChatModel:
+    from nextgeneration.models.langchain.anthropic import Messages
+
+    made = Messages(
+        model=model, api_key=_key(source), base_url=source.url, max_retries=0, stream_usage=True, cache=False
+    )
+    made.dial(transport.pool(source.name, loop), transport.timeout())
+    return made
+
+
+def _google(source: Source, model: str, transport: Transport) -> BaseChatModel:
+    from langchain_google_genai import ChatGoogleGenerativeAI
+
+    made = ChatGoogleGenerativeAI(
+        model=model,
+        google_api_key=_key(source),
+        base_url=source.url,
+        vertexai=False,
+        # Google counts tries, and takes 0 for its own default of 5.
+        max_retries=1,
+        timeout=transport.answer_seconds,
+        client_args={"verify": transport.tls},
+        cache=False,
+    )
+    if made.client is not None:
+        transport.close_too(made.client.aio.aclose)
+    return made
+
+
+def _ollama(source: Source, model: str, transport: Transport, context: int) -> BaseChatModel:
+    import httpx
+
+    from nextgeneration.models.langchain.ollama import Chat
+
+    dialled = {
+        "verify": transport.tls,
+        "timeout": httpx.Timeout(transport.answer_seconds, connect=transport.connect_seconds),
+    }
+    if source.key is not None:
+        dialled["headers"] = {"Authorization": f"Bearer {_key(source)}"}
+    return Chat(model=model, base_url=source.url, num_ctx=context, client_kwargs=dialled, cache=False)
+
+
+def _any(source: Source, model: str, transport: Transport) -> BaseChatModel:
+    from langchain.chat_models import init_chat_model
+
+    given: dict[str, Any] = {"max_retries": 0, "timeout": transport.answer_seconds}
+    if source.key is not None:
+        given["api_key"] = _key(source)
+    if source.url:
+        given["base_url"] = source.url
+    made: BaseChatModel = init_chat_model(model, model_provider=source.package or source.name, **given)
+    return made

@@ -1,0 +1,146 @@
+"""The router: which models, in which order, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.models import ModelRequest, Usage, Wish
+from nextgeneration.models.candidates import LEAST_OUTPUT, Candidate, Choice
+from nextgeneration.models.estimating import likely_tokens
+
+MUST = frozenset({"tools", "vision"})
+"""Needs that nothing else can stand in for. A schema can be asked for in words, reasoning is a matter of quality."""
+
+_TYPICAL = Usage(input=3_000, output=1_000)
+"""By which prices are compared."""
+_DEAR = 1e9
+_EVERYDAY = 7.5
+
+_CANNOT = Texts("cannot do {needs}", "ne sait pas faire : {needs}")
+_NEED = {"tools": Texts("tools", "outils"), "vision": Texts("vision", "vision")}
+_TOO_LONG = Texts("its context of {context} tokens is too short", "son contexte de {context} jetons est trop court")
+_STAYS = Texts("only models on this machine were wished for", "seuls des modèles sur cette machine étaient souhaités")
+_WISHED = Texts("wished for, place {place}", "souhaité, rang {place}")
+_INSTEAD = Texts("in place of those wished for", "à la place de ceux souhaités")
+_RESTING = Texts("left alone for {seconds:.0f} s after failures", "laissé {seconds:.0f} s après des échecs")
+_NONE = Texts("no model fits", "aucun modèle ne convient")
+_CHOSEN = Texts("{name}: {why}", "{name} : {why}")
+_ONLY = Texts("the only one there is", "le seul qu'il y ait")
+_PURPOSE = {
+    "plan": Texts("the best for planning", "le meilleur pour planifier"),
+    "synthesise": Texts("the best for a synthesis", "le meilleur pour une synthèse"),
+    "compact": Texts("the cheapest, for compaction", "le moins cher, pour compacter"),
+    "work": Texts("good quality for its price", "bonne qualité pour son prix"),
+}
+_LEARNED = Texts("it did best so far", "le meilleur jusqu'ici")
+
+
+def choose(
+    wish: Wish,
+    request: ModelRequest | None,
+    wished: Sequence[Candidate],
+    found: Sequence[Candidate],
+    skipped: dict[str, Texts],
+    *,
+    quality: Callable[[str], float | None],
+) -> Choice:
+    """The models for a wish, the best first.
+
+    Those wished for come first in their order, then the others by purpose: planning and synthesis take the best,
+    compaction the cheapest, work what is good for its price. One that failed lately stands behind all that did not.
+    Whoever wishes only for models on this machine gets no others: data that should stay here stays here.
+
+    Args:
+        wish: what somebody would like.
+        request: what is to be asked.
+        wished: the models of the wish that are here, in its order.
+        found: all models that may be used.
+        skipped: models that are not here, with the reason; those left out are added.
+        quality: the expected quality of a model by name, where something was learned.
+    """
+    needs = (wish.needs & MUST) | _needs(request)
+    fitting = [each for each in wished if _fits(each, needs, request, skipped)]
+    names = {candidate.name for candidate in wished}
+    others = [each for each in found if each.name not in names and _fits(each, needs, request, skipped)]
+    if wish.prefer and wished and all(candidate.local for candidate in wished):
+        skipped.update({each.name: _STAYS for each in others if not each.local})
+        others = [each for each in others if each.local]
+    ordered = [replace(each, why=_filled(_WISHED, place=place)) for place, each in enumerate(fitting, 1)] + _by_purpose(
+        others, wish, quality, instead=bool(wish.prefer)
+    )
+    awake = [each for each in ordered if not each.health.resting]
+    resting = [
+        replace(each, why=_filled(_RESTING, seconds=each.health.resting)) for each in ordered if each.health.resting
+    ]
+    candidates = (*awake, *resting)
+    return Choice(candidates, _why(candidates), skipped)
+
+
+def _needs(request: ModelRequest | None) -> frozenset[str]:
+    if request is None:
+        return frozenset()
+    pictures = any(message.images for message in request.messages)
+    return frozenset({*(["tools"] if request.tools else []), *(["vision"] if pictures else [])})
+
+
+def _fits(candidate: Candidate, needs: frozenset[str], request: ModelRequest | None, skipped: dict[str, Texts]) -> bool:
+    lacking = sorted(needs - candidate.facts.abilities)
+    if lacking:
+        skipped[candidate.name] = Texts(
+            _CANNOT.en.format(needs=", ".join(_NEED[need].en for need in lacking)),
+            _CANNOT.fr.format(needs=", ".join(_NEED[need].fr for need in lacking)),
+        )
+        return False
+    if request is not None:
+        room = min(request.max_output, candidate.max_output, LEAST_OUTPUT)
+        if likely_tokens(request, candidate.facts.image) + room > candidate.context:
+            skipped[candidate.name] = _filled(_TOO_LONG, context=candidate.context)
+            return False
+    return True
+
+
+def _by_purpose(
+    candidates: Sequence[Candidate], wish: Wish, quality: Callable[[str], float | None], *, instead: bool
+) -> list[Candidate]:
+    keyed: list[tuple[tuple[float, ...], bool, Candidate]] = []
+    for candidate in candidates:
+        learned = quality(candidate.name)
+        rank = candidate.facts.rank if learned is None else 10.0 * learned
+        soft = -float(len((wish.needs - MUST) & candidate.facts.abilities))
+        price = _price(candidate)
+        order = {
+            "plan": (soft, -rank, price),
+            "synthesise": (soft, -rank, price),
+            "compact": (soft, price, -rank),
+        }.get(wish.purpose, (soft, _distance(rank, learned=learned is not None), price))
+        keyed.append((order, learned is not None, candidate))
+    keyed.sort(key=lambda entry: entry[0])
+    purpose = _PURPOSE.get(wish.purpose, _PURPOSE["work"])
+    return [
+        replace(candidate, why=_INSTEAD if instead else _LEARNED if learned else purpose)
+        for _, learned, candidate in keyed
+    ]
+
+
+def _distance(rank: float, *, learned: bool) -> float:
+    """How far a model is from what everyday work wants: nearly the best, at a fraction of its price."""
+    return 10.0 - rank if learned else abs(rank - _EVERYDAY)
+
+
+def _price(candidate: Candidate) -> float:
+    price = candidate.price
+    return float(price.usd(_TYPICAL)) if price is not None else _DEAR
+
+
+def _why(candidates: Sequence[Candidate]) -> Texts:
+    if not candidates:
+        return _NONE
+    first = candidates[0]
+    why = _ONLY if len(candidates) == 1 and not first.why.en.startswith(_WISHED.en[:10]) else first.why
+    return Texts(_CHOSEN.en.format(name=first.name, why=why.en), _CHOSEN.fr.format(name=first.name, why=why.fr))
+
+
+def _filled(texts: Texts, **values: object) -> Texts:
+    return Texts(texts.en.format(**values), texts.fr.format(**values))
