@@ -18,13 +18,16 @@ from nextgeneration.missions.errors import (
     ApprovalAmbiguous,
     ApprovalExpired,
     ApprovalStale,
+    ApprovalUnknown,
     DeciderRefused,
     EffectRefused,
+    GrantMismatch,
     OverBudget,
     Parked,
     ToolFailed,
     VerdictRefused,
 )
+from nextgeneration.missions.schema import MissionRequest
 from nextgeneration.security.permissions import PermissionRules
 from nextgeneration.tools.errors import ToolUnknown
 
@@ -208,6 +211,17 @@ async def test_the_boundaries_of_a_question_are_all_announced(bench):
     ]
 
 
+async def test_what_was_answered_and_used_does_not_keep_the_mission_from_waiting_for_the_rest(bench):
+    """A mission does not wait when an answer came in between; an answer that was used is no such answer."""
+    bench.writer("act")
+    await bench.start()
+    first, _ = await parked(bench, "t1", n=1), await parked(bench, "t2", n=2)
+    decided = await bench.approvals.decide(first, "approved", "human:ada")
+    assert decided.decided_at == decided.created_at
+    await bench.task("t1").call("act", {"n": 1})
+    assert await bench.claim.wait("an answer is missing")
+
+
 # -- who answers, and what is said of a wrong answer -------------------------------------------------------------------
 
 
@@ -235,6 +249,23 @@ async def test_titles_and_reasons_stay_on_one_line_and_can_be_stored(bench):
     answer = await bench.answer("rejected", reason="no\0 and \ud800 no")
     assert answer.title == "one\\x0atwo"
     assert answer.reason == "no\ufffd and ? no"
+
+
+async def test_a_reference_nothing_fits_is_shown_short(bench):
+    await bench.start()
+    with pytest.raises(ApprovalUnknown) as unknown:
+        await bench.approvals.get("x" * 500)
+    assert len(unknown.value.ref) == 80
+
+
+async def test_who_answered_is_named_within_bounds(bench):
+    bench.writer("act")
+    await bench.start()
+    approval = await parked(bench)
+    with pytest.raises(DeciderRefused):
+        await bench.approvals.decide(approval, "approved", "human:" + "x" * 201)
+    answer = await bench.approvals.decide(approval, "approved", "human:\0" + "x" * 199)
+    assert answer.decided_by == "human:\ufffd" + "x" * 199
 
 
 async def test_a_reference_that_fits_several_questions_names_them_all(bench):
@@ -285,6 +316,33 @@ async def test_a_stale_approval_names_what_changed_and_nothing_else(bench, befor
     assert tool.calls == []
 
 
+async def test_conditions_named_in_another_order_are_the_same(bench):
+    tool = bench.writer("act")
+    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.WRITE, conditions={"b": "1", "a": "2"})
+    await bench.start()
+    with pytest.raises(Parked):
+        await bench.task().authorise([Call("act", {})], "because")
+    await bench.answer()
+    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.WRITE, conditions={"a": "2", "b": "1"})
+    task = bench.task()
+    await task.call("act", {}, grant=await task.authorise([Call("act", {})], "because"))
+    assert len(tool.calls) == 1
+
+
+async def test_an_approval_is_of_a_tool_not_only_of_its_arguments(bench):
+    bench.writer("act")
+    other = bench.writer("erase")
+    await bench.start()
+    with pytest.raises(Parked):
+        await bench.task().authorise([Call("act", {"n": 1})], "because")
+    await bench.answer()
+    task = bench.task()
+    grant = await task.authorise([Call("act", {"n": 1})], "because")
+    with pytest.raises(GrantMismatch):
+        await task.call("erase", {"n": 1}, grant=grant)
+    assert other.calls == []
+
+
 # -- calls in doubt ----------------------------------------------------------------------------------------------------
 
 
@@ -322,6 +380,15 @@ async def test_what_was_given_up_says_who_gave_it_up(bench):
 
 
 # -- what a call leaves behind -----------------------------------------------------------------------------------------
+
+
+async def test_a_call_in_doubt_that_has_become_more_dangerous_is_doubted(bench):
+    tool = await doubtful(bench, effect=EffectRule.IDEMPOTENT)
+    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.DESTRUCTIVE)
+    with pytest.raises(Parked):
+        await bench.task().call("act", {"n": 1})
+    (approval,) = await bench.approvals.pending()
+    assert approval.kind == "in_doubt"
 
 
 async def test_a_pure_call_whose_world_changed_while_it_was_cut_short_is_not_doubted(bench):
@@ -421,14 +488,39 @@ async def test_a_failure_is_journaled_with_a_bounded_message(bench):
 
 
 async def test_a_tool_is_given_the_missions_own_clock_language_and_scratch(bench, clock):
+    """When it is called, and when it is asked how dangerous that would be: then nothing is approved yet."""
     seen = []
-    bench.tool("look", lambda _a, context: seen.append(context))
+    tool = bench.writer("act", lambda _a, context: seen.append(context))
+    tool.assess = lambda _a, context: seen.append(context) or Assessment(label=RiskLabel.WRITE)
+    bench.policy = Policy(standing=("act",))
+    mission = await bench.missions.accept(MissionRequest(goal="répare", workspace=str(bench.path), lang="fr"))
+    await bench.take(mission.id)
+    await bench.task().offer("act", {})
+    await bench.task().call("act", {})
+    assert [context.approved for context in seen] == [False, False, False]
+    for context in seen:
+        context.emit("nobody listens")
+        assert context.clock is clock
+        assert context.lang == "fr"
+        assert context.scratch == bench.door.scratch
+
+
+async def test_a_call_that_cannot_be_judged_fails_as_its_tool_says_and_costs_nothing(bench):
+    tool = bench.tool("look")
+
+    def lost(_args, _context):
+        raise ToolUnknown(name="inner", hint="")
+
+    tool.assess = lost
     await bench.start()
-    await bench.task().call("look", {})
-    (context,) = seen
-    assert context.clock is clock
-    assert context.lang == "en"
-    assert context.scratch == bench.door.scratch
+    for _ in range(2):
+        task = bench.task()
+        with pytest.raises(ToolFailed) as failed:
+            await task.call("look", {})
+        assert failed.value.problem()["code"] == ToolUnknown.code
+        assert task.cost.tool_calls == 0
+        await bench.again()
+    assert tool.calls == []
 
 
 async def test_progress_names_its_call(bench):
