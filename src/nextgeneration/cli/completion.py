@@ -51,6 +51,15 @@ def tools() -> Found:
     return []
 
 
+def mcp_servers() -> Found:
+    """The MCP servers of the settings."""
+    with suppress(Exception):
+        from nextgeneration.services.parts import remote_tools
+
+        return [(name, "") for name in remote_tools().servers]
+    return []
+
+
 def _recorded(read: Callable[[Records], Awaitable[Iterable[T]]], said: Callable[[T], tuple[str, str]]) -> Found:
     with suppress(Exception):
         import asyncio

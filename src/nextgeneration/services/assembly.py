@@ -84,7 +84,7 @@ async def open_services(
         raise WorkspaceMissing(path=str(workspace))
     kept = storage_settings or StorageSettings()
     limits = mission_settings or MissionSettings()
-    box = ToolBox(tools) if tools is not None else build(ToolSettings())
+    box = ToolBox(tools) if tools is not None else build(ToolSettings(), kept.home)
     with ExitStack() as stack:
         storage = Storage.open(kept.url, busy_seconds=kept.database_busy_seconds)
         stack.callback(storage.close)
@@ -93,7 +93,10 @@ async def open_services(
         services = _assembled(storage, home, limits, manager, box, at)
         host = MissionHost(services.missions, services.supervisor.parts, workspace)
         stack.enter_context(use_host(host))
-        yield services
+        try:
+            yield services
+        finally:
+            await box.close()
 
 
 def _assembled(

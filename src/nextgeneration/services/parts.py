@@ -15,6 +15,7 @@ from nextgeneration.settings.agents import AgentFactoryConfig
 if TYPE_CHECKING:
     from nextgeneration.agents.manager import TemplateManager
     from nextgeneration.templates.library import TemplateLibrary
+    from nextgeneration.tools.mcp.toolbox import RemoteTools
     from nextgeneration.tools.registry import ToolBox
     from nextgeneration.tools.shell.risk import LineRisk
 
@@ -25,6 +26,16 @@ def toolbox() -> ToolBox:
     from nextgeneration.tools.registry import build
 
     return build(ToolSettings())
+
+
+def remote_tools() -> RemoteTools:
+    """The tools of the MCP servers in the settings of this process."""
+    from nextgeneration.settings.storage import StorageSettings
+    from nextgeneration.settings.tools import ToolSettings
+    from nextgeneration.tools.mcp.toolbox import RemoteTools
+    from nextgeneration.tools.registry import pins_in
+
+    return RemoteTools(ToolSettings(), pins_in(StorageSettings().home))
 
 
 def judge_line(line: str, workspace: Path, lang: Lang) -> LineRisk:

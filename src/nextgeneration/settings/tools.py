@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, Field
 from pydantic_settings import SettingsConfigDict
 
@@ -17,6 +19,13 @@ class McpServer(BaseModel):
     headers: dict[str, str] = Field(
         default={}, description="HTTP headers for a url: each header's name with the environment variable that holds it"
     )
+    trust_hints: bool = Field(
+        default=False,
+        description="whether a tool that this server calls read-only may count as one that changes nothing",
+    )
+
+
+ServerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class ToolSettings(SettingsGroup):
@@ -39,6 +48,6 @@ class ToolSettings(SettingsGroup):
     mcp_seconds: float = Field(
         default=30.0, gt=0, description="time limit of one conversation with an MCP server, in seconds"
     )
-    mcp_servers: dict[str, McpServer] = Field(
+    mcp_servers: dict[ServerName, McpServer] = Field(
         default={}, description="MCP servers by name, as JSON or `NG_TOOLS_MCP_SERVERS__<name>__command`"
     )

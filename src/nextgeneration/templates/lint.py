@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,6 +179,8 @@ class _Linter:
         ]
         for path, tool in [*named, *steps]:
             if self.known_tools is None or tool in self.known_tools:
+                continue
+            if path[0] == "tools" and fnmatch.filter(self.known_tools, tool):
                 continue
             close = difflib.get_close_matches(tool, self.known_tools, 1)
             what = Texts(f"nobody knows the tool `{tool}`.", f"personne ne connaît l'outil `{tool}`.")

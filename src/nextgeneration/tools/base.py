@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nextgeneration.kernel.canonical import canonical
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.kernel.risk import Assessment
+from nextgeneration.kernel.risk import Assessment, EffectRule
 from nextgeneration.kernel.show import escaped
-from nextgeneration.kernel.tools import Happened, Preview, Tool, ToolContext, ToolResult, ToolSpec
+from nextgeneration.kernel.tools import Happened, Label, Preview, Tool, ToolContext, ToolResult, ToolSpec
+from nextgeneration.tools.code.secrets import find
 from nextgeneration.tools.errors import BadArguments, ToolTimedOut
 
 MAX_VALUE_BYTES = 256_000
@@ -68,7 +69,7 @@ def parse_args(tool: Tool, values: dict[str, Any]) -> BaseModel:
 
 
 class Limited:
-    """A tool with its time limit and output limits enforced."""
+    """A tool with its time limit and output limits enforced, and its results labelled."""
 
     def __init__(self, tool: Tool) -> None:
         self._tool = tool
@@ -85,7 +86,7 @@ class Limited:
                 result = await self._tool.call(args, context)
         except TimeoutError:
             raise ToolTimedOut(tool=self.spec.name, seconds=self.spec.seconds) from None
-        return bounded(result, self.spec.name)
+        return labelled(bounded(result, self.spec.name), self.spec)
 
 
 def bounded(result: ToolResult, name: str) -> ToolResult:
@@ -104,3 +105,34 @@ def bounded(result: ToolResult, name: str) -> ToolResult:
     if size > MAX_VALUE_BYTES:
         changes["value"] = {"truncated": f"{name} returned {size} bytes; the limit is {MAX_VALUE_BYTES}"}
     return result.model_copy(update={**changes, "truncated": True}) if changes else result
+
+
+def labelled(result: ToolResult, spec: ToolSpec) -> ToolResult:
+    """``result`` with what must be known of it.
+
+    Whatever a tool read is untrusted: a file, a page, a command's output, the machine's own names. Only a tool that
+    does no more than change the workspace answers in our own words.
+    """
+    labels = set(result.labels)
+    if spec.effect is EffectRule.PURE or spec.touches != {"workspace"}:
+        labels.add(Label.UNTRUSTED)
+    if Label.SECRET not in labels and _holds_secret(result):
+        labels.add(Label.SECRET)
+    kept = tuple(sorted(labels))
+    return result if kept == result.labels else result.model_copy(update={"labels": kept})
+
+
+def _holds_secret(result: ToolResult) -> bool:
+    texts = [result.text]
+    parts: list[Any] = [result.value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, str):
+            # A value usually repeats what stands in the text.
+            texts += [part] if part not in result.text else []
+        elif isinstance(part, dict):
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    text = "\n".join(texts)
+    return bool(text) and next(find("", text, bare=True), None) is not None

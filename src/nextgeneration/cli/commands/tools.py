@@ -1,4 +1,4 @@
-"""``nextgen tools …``: list, show, risk."""
+"""``nextgen tools …``: list, show, risk, mcp."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextgeneration.cli.commands import mcp
 from nextgeneration.cli.completion import tools as tool_names
 from nextgeneration.cli.options import Debug, Json, Workspace, plainly, text
 from nextgeneration.cli.pages import Command, Group
@@ -21,6 +22,7 @@ app = typer.Typer(
     help=text("Tools: list, show, judge a shell line.", "Outils : lister, montrer, juger une ligne de commande."),
     no_args_is_help=True,
 )
+app.add_typer(mcp.app, name="mcp")
 
 _ALIASES = Texts("also called {names}", "aussi appelé {names}")
 _FACTS = Texts(
@@ -86,7 +88,7 @@ def show(
         spec = toolbox()[name].spec
         if json:
             voice.document(
-                _facts(spec, voice) | {"args": spec.args.model_json_schema(), "result": spec.result.model_json_schema()}
+                _facts(spec, voice) | {"args": dict(spec.parameters), "result": spec.result.model_json_schema()}
             )
             return 0
         voice.data(voice.paint(spec.name, "bold"))
@@ -95,7 +97,7 @@ def show(
         if spec.aliases:
             voice.data(_ALIASES.say(voice.lang, names=", ".join(spec.aliases)))
         voice.data(f"{_ARGS.say(voice.lang)}:")
-        voice.data(json_.dumps(spec.args.model_json_schema().get("properties", {}), ensure_ascii=False, indent=2))
+        voice.data(json_.dumps(spec.parameters.get("properties", {}), ensure_ascii=False, indent=2))
         return 0
 
     plainly(voice, command)

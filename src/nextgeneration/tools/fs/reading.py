@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from nextgeneration.kernel.canonical import digest_bytes
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.risk import Assessment, RiskLabel
-from nextgeneration.kernel.tools import ToolContext, ToolResult, ToolSpec
+from nextgeneration.kernel.tools import Label, ToolContext, ToolResult, ToolSpec
 from nextgeneration.tools.base import Args, BaseTool
 from nextgeneration.tools.control_files import may_hold_secrets
 from nextgeneration.tools.fs.diff import lines_of
@@ -85,7 +85,8 @@ class FsRead(BaseTool):
         )
         whole = args.offset == 1 and last >= len(lines)
         note = "" if whole else "\n" + _MORE.say(context.lang, first=args.offset, last=last, total=len(lines))
-        return ToolResult(value=value.model_dump(), text=text + note, truncated=last < len(lines))
+        labels = (Label.SECRET,) if may_hold_secrets(args.path) else ()
+        return ToolResult(value=value.model_dump(), text=text + note, truncated=last < len(lines), labels=labels)
 
 
 class ListArgs(Args):

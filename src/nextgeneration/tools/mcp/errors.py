@@ -103,17 +103,17 @@ class DescriptionChanged(ToolError):
     )
 
 
-class PinsUnreadable(ToolError):
+class PinsUnusable(ToolError):
     """The file of a server's pinned descriptions cannot be used."""
 
     code = "NG-MCP-010"
     what = Texts(
-        "The pinned descriptions of the MCP server {server} cannot be read: {detail}",
-        "Les descriptions épinglées du serveur MCP {server} sont illisibles : {detail}",
+        "The pinned descriptions of the MCP server {server} cannot be used: {path}: {detail}",
+        "Les descriptions épinglées du serveur MCP {server} sont inutilisables : {path} : {detail}",
     )
     mend = Texts(
-        "Remove {path}, then look at the tools again: `nextgen tools mcp refresh {server}`.",
-        "Supprimez {path}, puis regardez à nouveau les outils : `nextgen tools mcp refresh {server}`.",
+        "Mend or remove that file, then look at the tools again: `nextgen tools mcp refresh {server}`.",
+        "Réparez ou supprimez ce fichier, puis regardez les outils : `nextgen tools mcp refresh {server}`.",
     )
 
 
@@ -141,3 +141,14 @@ class ServersBusy(ToolError):
     )
     mend = Texts("Try again, or run fewer missions at once.", "Réessayez, ou lancez moins de missions à la fois.")
     retryable = True
+
+
+class ToolUnfit(ToolError):
+    """A server describes a tool in a way that no agent is shown."""
+
+    code = "NG-MCP-013"
+    what = Texts(
+        "The tool {tool} of the MCP server {server} cannot be used: {detail}",
+        "L'outil {tool} du serveur MCP {server} est inutilisable : {detail}",
+    )
+    mend = Texts("Tell whoever wrote the server.", "Dites-le à l'auteur du serveur.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
+from nextgeneration.tools.shell import reaper
+
 LINE_LIMIT = 1 << 20
 TOTAL_LIMIT = 8 << 20
 MESSAGE_LIMIT = 10_000
@@ -26,6 +28,8 @@ RUBBISH_LIMIT = 100
 ERROR_LIMIT = 1 << 20
 ERROR_TAIL = 2_000
 GRACE_SECONDS = 1.0
+_POSIX = os.name == "posix"
+"""Elsewhere no descriptor can be handed down: a server then ends with its input, or is ended by itself alone."""
 
 
 class Server:
@@ -36,8 +40,9 @@ class Server:
         errors: the end of what it wrote to standard error.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, life_line: int) -> None:
         self.process = process
+        self._life_line: int | None = life_line
         self.problem = ""
         self.errors = ""
         self._ended = False
@@ -106,25 +111,28 @@ class Server:
             total += len(chunk)
             if total > ERROR_LIMIT:
                 self.problem = f"more than {ERROR_LIMIT} bytes of errors"
-                self._kill()
+                self.cut()
                 return
 
     async def stop(self) -> None:
-        """Close its input, give it a moment, then end its whole group."""
+        """Close its input, give it a moment, then end it with all it started."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), GRACE_SECONDS)
-        self._kill()
+        self.cut()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._drained(), GRACE_SECONDS)
+        if self.process.returncode is None:  # pragma: no cover
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
 
-    def _kill(self) -> None:
-        """End the server and all it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            else:  # pragma: no cover
+    def cut(self) -> None:
+        """Let go of the life line: the reaper ends the server and all it started."""
+        if self._life_line is not None:
+            os.close(self._life_line)
+            self._life_line = None
+            if not _POSIX:  # pragma: no cover
                 self.process.kill()
 
     async def _drained(self) -> None:
@@ -150,22 +158,30 @@ def _parsed(line: bytes) -> SessionMessage | Exception:
 
 @contextlib.asynccontextmanager
 async def running(argv: Sequence[str], variables: Mapping[str, str], folder: Path) -> AsyncIterator[Server]:
-    """Start a server in a session of its own; it and its children are gone at the end.
+    """Start a server under a reaper; it and its children are gone at the end, also when we are killed.
 
     Raises:
         OSError: it could not be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=dict(variables),
-        cwd=folder,
-        limit=LINE_LIMIT,
-        start_new_session=True,
-    )
-    server = Server(process)
+    held, life_line = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(*((sys.executable, "-I", reaper.__file__, "0", str(held)) if _POSIX else ()), *argv),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=dict(variables),
+            cwd=folder,
+            limit=LINE_LIMIT,
+            pass_fds=(held,) if _POSIX else (),
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(life_line)
+        raise
+    finally:
+        os.close(held)
+    server = Server(process, life_line)
     try:
         yield server
     finally:

@@ -178,7 +178,7 @@ class Unconfined:
         """The command under the reaper."""
         home = _home(command.scratch)
         env = None if self._inherit else _variables(Environment.current(), str(home), command)
-        argv = [sys.executable, "-I", reaper.__file__, str(limits.memory_mb), *command.argv]
+        argv = [sys.executable, "-I", reaper.__file__, str(limits.memory_mb), "0", *command.argv]
         launch = Launch(argv, env, command.cwd, *os.pipe())
         try:
             yield launch

@@ -1,9 +1,10 @@
 """Starts a command that runs without confinement, and ends everything it started.
 
-Run as a program by :mod:`nextgeneration.tools.shell.containment`: argv is the memory limit in MB,
-then the command. Its standard input is a life line: when that closes, because the caller wants
-the end or was killed, all processes are ended. On Linux it adopts orphans, so that neither
-``setsid`` nor a double fork leaves its sight; elsewhere it follows parents to children.
+Run as a program by :mod:`nextgeneration.tools.shell.containment` and :mod:`nextgeneration.tools.mcp.stdio`:
+argv is the memory limit in MB (0: none), the descriptor of the life line, then the command. When the life
+line closes, because the caller wants the end or was killed, all processes are ended. Where it is standard
+input the command has none; another one leaves standard input to the command. On Linux orphans are adopted,
+so that neither ``setsid`` nor a double fork leaves its sight; elsewhere it follows parents to children.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def _adopt_orphans() -> None:
 
 
 def _limit(memory_mb: int) -> None:
-    if sys.platform == "win32":
+    if sys.platform == "win32" or not memory_mb:
         return
     import resource
 
@@ -49,18 +50,30 @@ def _end_all() -> None:
         psutil.wait_procs(children, timeout=0.05)
 
 
+def _let_go(*descriptors: int) -> None:
+    """Hold nothing of the command's pipes, so that whoever talks to it hears when it closes them."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in descriptors:
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
 def main(arguments: list[str]) -> int:
     """Run the command; its exit code, 128 and the signal's number when a signal ended it."""
     _adopt_orphans()
     _limit(int(arguments[0]))
+    life_line, argv = int(arguments[1]), arguments[2:]
+    os.set_inheritable(life_line, False)
     try:
-        command = subprocess.Popen(arguments[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+        command = subprocess.Popen(argv, stdin=None if life_line else subprocess.DEVNULL, start_new_session=True)
     except OSError as error:
-        sys.stderr.write(f"{arguments[1]}: {error.strerror}\n")
+        sys.stderr.write(f"{argv[0]}: {error.strerror}\n")
         return _NOT_STARTED
+    if life_line:
+        _let_go(0, 1)
 
     def follow_life_line() -> None:
-        while os.read(0, 4096):
+        while os.read(life_line, 4096):
             pass
         _end_all()
 
