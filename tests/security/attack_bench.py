@@ -23,6 +23,7 @@ from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.supervisor.service import Outcome
 from nextgeneration.templates.library import TemplateLibrary
+from nextgeneration.templates.trust import Trust
 
 ME = "human:ada"
 NEXTGEN = [sys.executable, "-c", "from nextgeneration.cli.main import main; main()"]
@@ -52,7 +53,10 @@ class Bench:
         self, *, tools: Iterable[Tool] | None = None, builtin: bool = False, **limits: Any
     ) -> AbstractAsyncContextManager[Services]:
         config = AgentFactoryConfig(templates_dir=self.templates, enable_hot_reload=False, preload_templates=[])
-        manager = TemplateManager(config, TemplateLibrary(self.templates, builtin=builtin, check_seconds=0))
+        trust = Trust(self.home / "trusted-templates.json")
+        manager = TemplateManager(
+            config, TemplateLibrary(self.templates, builtin=builtin, check_seconds=0, trust=trust)
+        )
         return open_services(
             self.workspace,
             storage_settings=StorageSettings(home=self.home),

@@ -178,10 +178,6 @@ async def test_a_schema_that_never_ends_is_ended_and_others_are_served(
     assert outcome.report.tasks[0].problems[0]["code"] == "NG-PLAYBOOK-003"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="design: `allow` of a template that lies in the workspace counts as if its owner had written it",
-)
 @pytest.mark.parametrize("name", ["auditeur_code", "helpful"], ids=["shadowing", "new"])
 async def test_a_cloned_repository_brings_no_rights_along(bench: Bench, name: str) -> None:
     """Someone else's folder with `.nextgen/templates` is opened and checked: nothing is written unasked."""

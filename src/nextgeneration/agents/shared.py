@@ -9,6 +9,7 @@ from threading import Lock
 from nextgeneration.settings.agents import AgentFactoryConfig, settings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.templates.library import TemplateLibrary
+from nextgeneration.templates.trust import Trust
 
 _lock = Lock()
 
@@ -20,8 +21,10 @@ def folders_for(config: AgentFactoryConfig) -> tuple[Path, Path]:
 
 def library_for(config: AgentFactoryConfig) -> TemplateLibrary:
     """A library over the folders of ``config``, with nothing loaded yet."""
+    folders, home = folders_for(config), StorageSettings().home
     return TemplateLibrary(
-        *folders_for(config),
+        *folders,
+        trust=Trust(home / "trusted-templates.json", home / "templates"),
         ttl_seconds=config.ttl_seconds,
         cache_size=config.cache_size,
         hot_reload=config.enable_hot_reload,

@@ -52,3 +52,14 @@ class SystemRefused(NGError):
         "Check the path, its permissions and the room on the disk.",
         "Vérifiez le chemin, ses permissions et la place sur le disque.",
     )
+
+
+class NotConfirmed(NGError):
+    """A question had to be asked, and there was nobody to ask."""
+
+    code = "NG-CLI-005"
+    what = Texts(
+        "Nothing was changed, for nobody answered: {question}", "Rien n'a changé, faute de réponse : {question}"
+    )
+    mend = Texts("Run it at a terminal, or add --yes.", "Lancez-la dans un terminal, ou ajoutez --yes.")
+    exit_code = 2

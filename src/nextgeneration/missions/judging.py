@@ -128,6 +128,8 @@ class Judge:
             spec.effect,
             aliases=spec.aliases,
         )
+        if decision.withheld:
+            assessment = assessment.raised(assessment.label, decision.why.say(context.lang))
         return Judged(tool, spec.name, args, parsed, identity, assessment, decision)
 
 

@@ -62,8 +62,11 @@ class PermissionRules(BaseModel):
     allow: tuple[str, ...] = Field(default=(), description="calls that need no approval")
     ask: tuple[str, ...] = Field(default=(), description="calls that always need an approval")
     deny: tuple[str, ...] = Field(default=(), description="calls that are never made")
+    untrusted: tuple[str, ...] = Field(
+        default=(), description="calls that a template of a workspace would allow, had a human trusted it"
+    )
 
-    @field_validator("allow", "ask", "deny")
+    @field_validator("allow", "ask", "deny", "untrusted")
     @classmethod
     def _readable(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
         for rule in rules:
@@ -93,6 +96,8 @@ class Decision:
 
     verdict: Verdict
     why: Texts
+    withheld: bool = False
+    """Whether it asks only because nobody trusted the template that would allow it."""
 
 
 def decide(
@@ -125,7 +130,7 @@ def decide(
         BadPermissionRule: a rule cannot be read.
     """
     names = (tool, *aliases)
-    decision = _own(tool, label, rule)
+    decision = own = _own(tool, label, rule)
     named = False
     for level in levels:
         found, names_tool = _level(level, names, subjects)
@@ -137,7 +142,22 @@ def decide(
         if match:
             why = Texts(f"your standing rule `{match}` allows it", f"votre règle permanente `{match}` le permet")
             return Decision(Verdict.ALLOW, why)
+        if decision is own:
+            return _withheld(levels, names, subjects) or decision
     return decision
+
+
+def _withheld(levels: Sequence[PermissionRules], names: tuple[str, ...], subjects: tuple[str, ...]) -> Decision | None:
+    """The question a call gets because the rule that would allow it is an untrusted template's."""
+    match = next(filter(None, (_covering(level.untrusted, names, subjects) for level in levels)), None)
+    if match is None:
+        return None
+    rule = escaped(match, newlines=False)
+    why = Texts(
+        f"`{rule}` is an allow rule of an untrusted template, which does not count (`nextgen templates trust`)",
+        f"`{rule}` est une règle allow d'un modèle non approuvé, qui ne compte pas (`nextgen templates trust`)",
+    )
+    return Decision(Verdict.ASK, why, withheld=True)
 
 
 def _own(tool: str, label: RiskLabel, rule: EffectRule) -> Decision:

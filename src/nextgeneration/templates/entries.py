@@ -12,6 +12,7 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.templates.errors import TemplateInvalid
 from nextgeneration.templates.folders import Found
 from nextgeneration.templates.revision import Revision, Route
+from nextgeneration.templates.trust import set_aside
 
 NEVER = float("-inf")
 
@@ -32,6 +33,7 @@ class Entry:
         expires: when it is read again whatever the file's signature says.
         recheck_at: when a file that was read right after a change is read once more: a second change within the
             clock's tick would not show in its signature.
+        foreign: whether its file, or one it is built on, came with a workspace.
         fresh_until: until when it may be served without looking at the disk.
     """
 
@@ -49,6 +51,7 @@ class Entry:
     used: float = NEVER
     missing_since: float | None = None
     half_written: bool = False
+    foreign: bool = False
 
     @property
     def is_doubtful(self) -> bool:
@@ -85,6 +88,8 @@ class TemplateSummary:
     source: str
     shadows: tuple[Path, ...]
     broken: TemplateInvalid | None
+    untrusted: tuple[str, ...] = ()
+    """Its own allow rules that do not count, because nobody trusted them."""
 
 
 def summary_of(entry: Entry, shadows: tuple[Path, ...]) -> TemplateSummary:
@@ -106,6 +111,7 @@ def summary_of(entry: Entry, shadows: tuple[Path, ...]) -> TemplateSummary:
         revision.source,
         shadows,
         entry.problem,
+        set_aside(revision),
     )
 
 

@@ -240,6 +240,20 @@ class BadExpression(TemplateError, ValueError):
     )
 
 
+class NothingToTrust(TemplateError, ValueError):
+    """A human would trust a template that needs no trust."""
+
+    code = "NG-TEMPLATE-021"
+    what = Texts(
+        "{name} has no allow rules that wait for trust ({source})",
+        "{name} n'a pas de règles allow en attente d'approbation ({source})",
+    )
+    mend = Texts(
+        "Nothing needs to be done: ask and deny rules always count, and so do your own templates' allow rules.",
+        "Il n'y a rien à faire : les règles ask et deny comptent toujours, comme les allow de vos propres modèles.",
+    )
+
+
 def pointer_of(parts: Iterable[str | int]) -> str:
     """The JSON pointer of a path of keys and indexes."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

@@ -26,6 +26,7 @@ from nextgeneration.templates.inherit import MAX_PARENTS, adopt, resolve
 from nextgeneration.templates.lineage import Child, too_deep
 from nextgeneration.templates.reader import Document
 from nextgeneration.templates.revision import Revision
+from nextgeneration.templates.trust import Trust
 from nextgeneration.templates.upkeep import Upkeep
 from nextgeneration.templates.validation import check
 
@@ -43,6 +44,7 @@ class TemplateLibrary:
         hot_reload: whether changes on disk are noticed before the time to live is over.
         check_seconds: how long a revision is served without a look at its file's signature.
         validator: passes every template before anything else looks at it.
+        trust: whose allow rules count; by default no workspace's.
         clock: tells the time.
     """
 
@@ -55,10 +57,12 @@ class TemplateLibrary:
         hot_reload: bool = True,
         check_seconds: float = 0.05,
         validator: TemplateSecurityValidator = security_validator,
+        trust: Trust | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._folders: tuple[Path | str, ...] = folders
         self.validator = validator
+        self.trust = trust or Trust()
         clock = clock or SystemClock()
         self._upkeep = Upkeep(
             folders,
@@ -68,6 +72,7 @@ class TemplateLibrary:
             hot_reload=hot_reload,
             check_seconds=check_seconds,
             validator=validator,
+            trust=self.trust,
             clock=clock,
         )
         self._now = clock.monotonic

@@ -57,10 +57,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ModelWishes:
-    """Which models suit the agent."""
+    """Which models suit the agent, and how they are asked; ``None`` where the template says nothing."""
 
     prefer: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    max_output: int | None = None
+    temperature: float | None = None
+    context: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ class Revision:
             playbook=tuple(_step(step) for step in data["playbook"]),
             default_playbook=data["default_playbook"],
             playbook_first=data["playbook_first"],
-            model=ModelWishes(tuple(model["prefer"]), tuple(model["needs"])),
+            model=_wishes(model),
             permissions=tuple(_rules(level) for level in data["permissions"]),
             budget=Budget(*(budget.get(key) for key in ("credits", "model_calls", "tool_calls", "seconds"))),
             hooks=Hooks(*(tuple(data["hooks"][point]) for point in HOOK_POINTS)),
@@ -223,9 +226,15 @@ def _capability(item: Mapping[str, Any]) -> Capability:
     return Capability(item["id"], _texts(item["description"]), tuple(item["examples"]), item["input_schema"])
 
 
+def _wishes(model: Mapping[str, Any]) -> ModelWishes:
+    asked = {key: model.get(key) for key in ("max_output", "temperature", "context")}
+    return ModelWishes(tuple(model["prefer"]), tuple(model["needs"]), **asked)
+
+
 def _step(step: Mapping[str, Any]) -> Step:
     return Step(step["id"], step["tool"], step["with"], step["when"], step["each"], step["on_error"])
 
 
 def _rules(level: Mapping[str, Sequence[str]]) -> PermissionRules:
-    return PermissionRules(allow=tuple(level["allow"]), ask=tuple(level["ask"]), deny=tuple(level["deny"]))
+    lists = ("allow", "ask", "deny", "untrusted")
+    return PermissionRules(**{name: tuple(level[name]) for name in lists if name != "untrusted" or name in level})

@@ -27,6 +27,7 @@ from nextgeneration.templates.inherit import MAX_PARENTS, resolve
 from nextgeneration.templates.lineage import Child
 from nextgeneration.templates.reader import read
 from nextgeneration.templates.revision import Revision
+from nextgeneration.templates.trust import Trust
 from nextgeneration.templates.validation import check, check_stem
 from nextgeneration.templates.versions import parent_reference
 
@@ -59,6 +60,7 @@ class Shelf:
     Args:
         path: where templates are looked for.
         validator: passes every file before it is parsed any further.
+        trust: whose allow rules count.
         clock: tells ages.
         ttl: seconds after which a file is read again whatever its signature.
         size: most entries kept; those whose file is broken do not leave, their last good revision would be lost.
@@ -71,6 +73,7 @@ class Shelf:
         path: SearchPath,
         *,
         validator: TemplateSecurityValidator,
+        trust: Trust,
         clock: Clock,
         ttl: float,
         size: int,
@@ -82,6 +85,7 @@ class Shelf:
         self.known: dict[str, Found] | None = None
         self.generation = 0
         self._validator = validator
+        self._trust = trust
         self._clock = clock
         self._ttl = ttl
         self._size = size
@@ -244,16 +248,19 @@ class Shelf:
         if before and not content.is_new and not in_circle and before.parent_state == state:
             return
         revision, problem = before.revision if before else None, content.problem
+        foreign = self._trust.is_foreign(content.found.folder) or bool(parent and parent.foreign)
         if content.data is not None:
             try:
                 checked = _checked_parent(content, parent, in_circle)
-                revision = _kept(revision, resolve(content.data, checked, content.found.source))
+                made = resolve(content.data, checked, content.found.source)
+                revision = _kept(revision, self._trust.judged(made) if foreign else made)
             except TemplateInvalid as error:
                 problem = error
         now = self._clock.monotonic()
         expires = now + self._ttl
         entry = Entry(name, content.found, content.data, revision, problem, content.parent, state, epoch, expires)
         entry.used = before.used if before else now
+        entry.foreign = foreign
         if unsettled and content.is_new:
             entry.recheck_at = now + SETTLE_SECONDS
         elif before and not content.is_new:

@@ -16,6 +16,7 @@ from nextgeneration.security.validator import TemplateSecurityValidator
 from nextgeneration.templates.entries import Entry, LibraryChange, Tally
 from nextgeneration.templates.folders import UNSETTLED, SearchPath, Signature, signature_of
 from nextgeneration.templates.shelf import Shelf
+from nextgeneration.templates.trust import Trust
 from nextgeneration.templates.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Upkeep:
         hot_reload: bool,
         check_seconds: float,
         validator: TemplateSecurityValidator,
+        trust: Trust,
         clock: Clock,
     ) -> None:
         self.hot_reload = hot_reload
@@ -55,6 +57,8 @@ class Upkeep:
         self._size = size
         self._check = check_seconds
         self._validator = validator
+        self._trust = trust
+        self._trusted = trust.signature()
         self._builtin = builtin
         self._folders = folders
         self._lock = RLock()
@@ -153,6 +157,7 @@ class Upkeep:
         return Shelf(
             SearchPath.of(self._folders, builtin=self._builtin),
             validator=self._validator,
+            trust=self._trust,
             clock=self.clock,
             ttl=self._ttl,
             size=self._size,
@@ -169,6 +174,7 @@ class Upkeep:
                 return entry
             self._lock.acquire()
         try:
+            self._heed_trust()
             entry = self.fresh(name)
         finally:
             self._lock.release()
@@ -189,7 +195,15 @@ class Upkeep:
     def _lives(self, entry: Entry, now: float, epoch: object) -> bool:
         return entry.epoch is epoch and now < entry.expires
 
+    def _heed_trust(self) -> None:
+        """Have everything read again after a human trusted a template, or no longer does."""
+        signature = self._trust.signature()
+        if signature != self._trusted:
+            self._trusted = signature
+            self.epoch = object()
+
     def _sync_when_due(self) -> None:
+        self._heed_trust()
         at, epoch, folders = self._synced
         age = self.clock.monotonic() - at
         moved = self.hot_reload and folders != [signature_of(folder) for folder in self.shelf.path.folders]
@@ -197,6 +211,7 @@ class Upkeep:
             self._sync()
 
     def _sync(self) -> None:
+        self._heed_trust()
         # A folder changes when a file in it is made, renamed or deleted; one that changed just now may do so again
         # without showing it, and is looked at next time too.
         found = [signature_of(folder) for folder in self.shelf.path.folders]

@@ -1,4 +1,4 @@
-"""``nextgen templates …``: list, show, diff, lint, new, schema."""
+"""``nextgen templates …``: list, show, diff, lint, new, schema, trust, untrust."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from nextgeneration.kernel.show import escaped, shortened
 
 if TYPE_CHECKING:
     from nextgeneration.templates.entries import TemplateSummary
+    from nextgeneration.templates.library import TemplateLibrary
 
 app = typer.Typer(
     cls=Group,
     help=text(
-        "Templates: list, show, diff, lint, new, schema.",
-        "Modèles : lister, montrer, comparer, vérifier, créer, schéma.",
+        "Templates: list, show, diff, lint, new, schema, trust.",
+        "Modèles : lister, montrer, comparer, vérifier, créer, schéma, approuver.",
     ),
     no_args_is_help=True,
 )
@@ -39,6 +40,10 @@ _BROKEN = Texts(
     "{name} est CASSÉ, sa dernière bonne révision reste active : {why}",
 )
 _BROKEN_NEW = Texts("{name} is BROKEN: {why}", "{name} est CASSÉ : {why}")
+_UNTRUSTED = Texts(
+    "{name} is not trusted: its allow rules do not count ({rules}); nextgen templates trust {name}",
+    "{name} n'est pas approuvé : ses règles allow ne comptent pas ({rules}) ; nextgen templates trust {name}",
+)
 _SHADOWS = Texts("{name} hides {paths}", "{name} masque {paths}")
 _BUILT_IN = Texts("built-in", "intégré")
 _HEADS = (
@@ -54,6 +59,17 @@ _MADE_NEXT = Texts(
     'Edit it, then: nextgen templates lint {name}   nextgen run "…" --agent {name}',
     'Modifiez-le, puis : nextgen templates lint {name}   nextgen run "…" --agent {name}',
 )
+_WOULD_ALLOW = Texts("{name} ({path}) would allow, without asking:", "{name} ({path}) permettrait, sans demander :")
+_BUILT_ON = Texts("It is built on {names}, as they stand now.", "Il est construit sur {names}, dans leur état actuel.")
+_LOOK = Texts("All of it: nextgen templates show {name}", "Le tout : nextgen templates show {name}")
+_TRUST_IT = Texts("Trust {name} as it stands ({digest})?", "Approuver {name} tel qu'il est ({digest}) ?")
+_IS_TRUSTED = Texts(
+    "{name} is trusted until it, or what it is built on, changes: {digest}",
+    "{name} est approuvé jusqu'à ce qu'il change, ou ce sur quoi il est construit : {digest}",
+)
+_NONE_TRUSTED = Texts("No template of a workspace is trusted.", "Aucun modèle d'un espace de travail n'est approuvé.")
+_NO_LONGER = Texts("No longer trusted: {path}", "N'est plus approuvé : {path}")
+_WAS_NOT = Texts("It was not trusted: {path}", "Il n'était pas approuvé : {path}")
 
 
 @app.command(
@@ -80,6 +96,8 @@ def list_(workspace: Workspace = Path(), json: Json = False, debug: Debug = Fals
         for summary in summaries:
             if summary.shadows:
                 voice.say(_SHADOWS, name=summary.name, paths=", ".join(map(str, summary.shadows)))
+            if summary.untrusted:
+                voice.note(_untrusted(summary.name, summary.untrusted, voice))
             if summary.broken:
                 said = (_BROKEN if summary.digest else _BROKEN_NEW).say(
                     voice.lang, name=summary.name, why=escaped(summary.broken.message(voice.lang))
@@ -88,6 +106,11 @@ def list_(workspace: Workspace = Path(), json: Json = False, debug: Debug = Fals
         return 0
 
     plainly(voice, command)
+
+
+def _untrusted(name: str, rules: tuple[str, ...], voice: Voice) -> str:
+    shown = escaped(", ".join(rules), newlines=False)
+    return voice.paint(_UNTRUSTED.say(voice.lang, name=name, rules=shown), "medium", voice.err)
 
 
 def _row(summary: TemplateSummary, voice: Voice) -> list[tuple[str, str]]:
@@ -110,6 +133,7 @@ def _facts(summary: TemplateSummary, voice: Voice) -> dict[str, Any]:
         "source": summary.source,
         "shadows": [str(path) for path in summary.shadows],
         "broken": summary.broken.problem(voice.lang) if summary.broken else None,
+        "untrusted": list(summary.untrusted),
     }
 
 
@@ -131,15 +155,20 @@ def show(
 
     def command() -> int:
         from nextgeneration.services.parts import library
+        from nextgeneration.templates.trust import set_aside
 
         with library(workspace) as templates:
             revision = templates.get(name)
+        untrusted = set_aside(revision)
         if json:
             facts: dict[str, Any] = {"digest": revision.digest, "source": revision.source, "template": revision.data}
+            facts["untrusted"] = list(untrusted)
             voice.document(facts | ({"origins": dict(revision.origins)} if resolved else {}))
             return 0
         voice.data(f"{voice.paint(revision.name, 'bold')} {revision.version}  {revision.digest}")
         voice.data(f"{revision.source}" + (f"  <- {' <- '.join(revision.parents)}" if revision.parents else ""))
+        if untrusted:
+            voice.note(_untrusted(revision.name, untrusted, voice))
         if not resolved:
             voice.data(json_.dumps(revision.data, ensure_ascii=False, indent=2))
             return 0
@@ -296,6 +325,100 @@ def schema(json: Json = False, debug: Debug = False) -> None:
         from nextgeneration.templates.schema import json_schema
 
         voice.document(json_schema(voice.lang))
+        return 0
+
+    plainly(voice, command)
+
+
+@app.command(
+    cls=Command,
+    help=text(
+        "Let the allow rules of a workspace's template count, as it stands now.",
+        "Faire compter les règles allow d'un modèle de l'espace de travail, tel qu'il est.",
+    ),
+)
+def trust(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar=TEMPLATE,
+            help=text("A template of the workspace.", "Un modèle de l'espace de travail."),
+            autocompletion=template_names,
+            show_default=False,
+        ),
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help=text("List what is trusted.", "Lister ce qui est approuvé."))
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help=text("Do not ask.", "Ne pas demander."))] = False,
+    workspace: Workspace = Path(),
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Let the allow rules of a workspace's template count, as it stands now."""
+    voice = Voice(json=json, debug=debug)
+
+    def command() -> int:
+        from nextgeneration.cli.confirm import confirmed
+        from nextgeneration.services.parts import library
+        from nextgeneration.templates.trust import entire, set_aside
+
+        with library(workspace) as templates:
+            if name is None or list_:
+                _list_trusted(templates, voice)
+                return 0
+            revision = templates.get(name)
+        rules = set_aside(revision)
+        if rules and not yes:
+            shown = [escaped(rule, newlines=False) for rule in rules]
+            voice.say(_WOULD_ALLOW, name=revision.name, path=revision.source)
+            voice.note("\n".join(f"  {rule}" for rule in shown))
+            if revision.parents:
+                voice.say(_BUILT_ON, names=", ".join(revision.parents))
+            voice.say(_LOOK, name=revision.name)
+        if rules and not confirmed(voice, _TRUST_IT, yes=yes, name=revision.name, digest=entire(revision).digest[:12]):
+            return 1
+        made = templates.trust.add(revision)
+        if json:
+            voice.document({"path": made.path, "digest": made.digest, "allows": list(rules)})
+        else:
+            voice.data(_IS_TRUSTED.say(voice.lang, name=revision.name, digest=made.digest))
+        return 0
+
+    plainly(voice, command)
+
+
+def _list_trusted(templates: TemplateLibrary, voice: Voice) -> None:
+    trusted = list(templates.trust)
+    if voice.json:
+        voice.document([{"path": each.path, "digest": each.digest} for each in trusted])
+    elif not trusted:
+        voice.say(_NONE_TRUSTED)
+    for each in trusted if not voice.json else ():
+        voice.data(f"{each.digest[:12]}  {escaped(each.path, newlines=False)}")
+
+
+@app.command(
+    cls=Command,
+    help=text(
+        "Let the allow rules of a workspace's template count no longer.",
+        "Ne plus faire compter les règles allow d'un modèle de l'espace de travail.",
+    ),
+)
+def untrust(name: Name, workspace: Workspace = Path(), json: Json = False, debug: Debug = False) -> None:
+    """Let the allow rules of a workspace's template count no longer."""
+    voice = Voice(json=json, debug=debug)
+
+    def command() -> int:
+        from nextgeneration.services.parts import library
+
+        with library(workspace) as templates:
+            path = str(templates.path(name))
+            removed = templates.trust.remove(path)
+        if json:
+            voice.document({"path": path, "removed": removed})
+        else:
+            voice.data((_NO_LONGER if removed else _WAS_NOT).say(voice.lang, path=escaped(path, newlines=False)))
         return 0
 
     plainly(voice, command)
