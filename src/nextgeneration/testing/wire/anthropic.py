@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nextgeneration.testing.wire import anthropic_rules
@@ -40,6 +40,10 @@ class Anthropic:
     streaming: ClassVar[str] = "text/event-stream; charset=utf-8"
     retry_header: ClassVar[str] = "retry-after"
     models: ClassVar[tuple[str, ...]] = ("claude-opus-4-8", "claude-sonnet-5", "claude-haiku-4-5")
+    lacking: ClassVar[Mapping[str, str]] = {
+        "tools": "'{model}' does not support tools.",
+        "vision": "'{model}' does not support image input.",
+    }
 
     def base(self, root: str) -> str:
         """Clients add ``/v1`` themselves."""
@@ -50,7 +54,7 @@ class Anthropic:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         return request.headers.get("x-api-key") or bearer
 
-    def listed(self, request: Request, models: Sequence[str]) -> dict[str, Any] | None:
+    def listed(self, request: Request, models: Sequence[str], lacks: Collection[str]) -> dict[str, Any] | None:
         """``GET /v1/models`` and ``/v1/models/{id}``, ``POST /v1/messages/count_tokens``."""
         if request.method == "POST" and request.path == "/v1/messages/count_tokens":
             return {"input_tokens": max(1, len(request.body) // 4)}
@@ -154,6 +158,10 @@ class Anthropic:
     def overflow(self, limit: int, asked: int) -> Refusal:
         """More tokens than the context holds."""
         return Refusal(400, f"prompt is too long: {asked} tokens > {limit} maximum")
+
+    def denied(self) -> Refusal:
+        """401."""
+        return Refusal(401, "invalid x-api-key")
 
     def unknown(self, model: str) -> Refusal:
         """404."""

@@ -7,36 +7,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nextgeneration.testing.wire.base import PICTURES, Refusal
+from nextgeneration.testing.wire.base import PICTURES, Refusal, names
 from nextgeneration.testing.wire.http import Request
 from nextgeneration.testing.wire.pictures import decoded, media_of
 
-KNOWN = frozenset(
-    [
-        "model",
-        "messages",
-        "max_tokens",
-        "container",
-        "context_management",
-        "inference_geo",
-        "mcp_servers",
-        "metadata",
-        "output_config",
-        "output_format",
-        "service_tier",
-        "stop_sequences",
-        "stream",
-        "system",
-        "temperature",
-        "thinking",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_p",
-        "cache_control",
-        "betas",
-        "speed",
-    ]
+KNOWN = names(
+    "model messages max_tokens container context_management inference_geo mcp_servers metadata output_config"
+    " output_format service_tier stop_sequences stream system temperature thinking tool_choice tools top_k"
+    " top_p cache_control betas speed"
 )
 NAME = r"[a-zA-Z0-9_-]{1,64}"
 SETTLED = re.compile(r"claude-(opus-4-[78]|opus-5|fable-5|sonnet-5-5)")

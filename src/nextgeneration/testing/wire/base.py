@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -39,6 +39,8 @@ class Format(Protocol):
     """The header that says when to come back; empty where the provider has none."""
     models: ClassVar[tuple[str, ...]]
     """What it lists when a test says nothing else."""
+    lacking: ClassVar[Mapping[str, str]]
+    """What it says when a model lacks ``tools`` or ``vision``."""
 
     def base(self, root: str) -> str:
         """The address a client of this provider is given."""
@@ -48,7 +50,7 @@ class Format(Protocol):
         """The key the request carries; empty without one."""
         ...
 
-    def listed(self, request: Request, models: Sequence[str]) -> dict[str, Any] | None:
+    def listed(self, request: Request, models: Sequence[str], lacks: Collection[str]) -> dict[str, Any] | None:
         """The answer to a question about models; ``None`` when the request asks something else."""
         ...
 
@@ -92,6 +94,10 @@ class Format(Protocol):
         """What it says to a prompt that does not fit."""
         ...
 
+    def denied(self) -> Refusal:
+        """What it says to a wrong key."""
+        ...
+
     def unknown(self, model: str) -> Refusal:
         """What it says to a model it does not have."""
         ...
@@ -99,6 +105,11 @@ class Format(Protocol):
     def headers(self, request_id: str) -> dict[str, str]:
         """The headers of every answer."""
         ...
+
+
+def names(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
 
 
 def dumps(value: object) -> str:

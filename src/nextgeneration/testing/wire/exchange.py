@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from nextgeneration.testing.wire import script
-from nextgeneration.testing.wire.answer import Answer, Delivery, Frame, ScriptMistake, letters, parcel, resolve
+from nextgeneration.testing.wire.answer import Delivery, Frame, ScriptMistake, letters, parcel, resolve
 from nextgeneration.testing.wire.base import Format, Refusal, dumps
 from nextgeneration.testing.wire.http import Connection, Request
 from nextgeneration.testing.wire.openai_chat import recorded_usage, replayed
@@ -33,6 +34,7 @@ class Far:
     key: str | None
     models: Sequence[str] | None
     context: int | None
+    lacks: Collection[str]
     think: float
 
 
@@ -59,20 +61,29 @@ class Exchange:
         self._spent = 0
 
     async def run(self) -> None:
-        """Answer."""
+        """Answer.
+
+        Raises:
+            ConnectionResetError: the client hung up.
+        """
         try:
             await self._run()
+        except ConnectionResetError:
+            raise
         except Refusal as refusal:
             await self._refuse(refusal)
         except ScriptMistake as mistake:
             self._far.problems.append(f"request {self._number}: {mistake}")
             await self._refuse(Refusal(400, str(mistake), code="script"))
+        except Exception as error:  # a test's own function, or a request nobody foresaw: loud, and never a hang
+            self._far.problems.append(f"request {self._number}: {error!r}")
+            await self._refuse(Refusal(400, repr(error), code="script"))
 
     async def _run(self) -> None:
         far, form = self._far, self._format
         if far.key is not None and form.key(self._request) != far.key:
-            raise Refusal(401, "")
-        listed = form.listed(self._request, far.models or form.models)
+            raise form.denied()
+        listed = form.listed(self._request, far.models or form.models, far.lacks)
         if listed is not None:
             await self._send(Body(JSON, *_one(dumps(listed).encode(), Usage())), Delivery())
             return
@@ -84,6 +95,9 @@ class Exchange:
         form.judge(seen)
         if far.models is not None and seen.model not in far.models:
             raise form.unknown(seen.model)
+        for what, used in (("tools", seen.tools), ("vision", seen.pictures)):
+            if used and what in far.lacks:
+                raise Refusal(400, form.lacking[what].format(model=seen.model))
         if far.context is not None and seen.tokens > far.context:
             raise form.overflow(far.context, seen.tokens)
         step = await far.pick(seen)
@@ -100,6 +114,8 @@ class Exchange:
         if isinstance(step, script.Fails):
             await self._fail(step)
             return
+        if isinstance(step, script.Endless) and (delivery.reset or delivery.stall or delivery.fail):
+            raise ScriptMistake("an endless answer has no middle and no end to break at")
         body = self._body(step, seen)
         # A whole answer is paid for once it is asked, whoever still listens; so is one the script says is billed.
         reset = delivery.reset
@@ -107,7 +123,7 @@ class Exchange:
             self._open_bill = body.usage
             if body.length is not None or (reset is not None and reset.bills):
                 self._spent = body.usage.output
-        if delivery.fail is not None and body.length is not None:
+        if body.status != 200 or (delivery.fail is not None and body.length is not None):
             self._open_bill = None
         try:
             await self._send(body, delivery)
@@ -123,16 +139,22 @@ class Exchange:
 
     def _body(self, step: Step, seen: Seen) -> Body:
         if isinstance(step, script.Recorded):
-            kind, parts = replayed(step.exchange, stream=seen.stream)
+            kind, parts = self._replayed(step.exchange, seen)
             frames = [Frame(part, 1) for part in parts]
             length = sum(len(part) for part in parts) if kind.startswith(JSON) else None
-            return Body(kind, frames, recorded_usage(step.exchange), length, step.exchange["status"])
+            return Body(kind, frames, _recorded(step.exchange), length, step.exchange["status"])
         if isinstance(step, script.Endless):
             return self._endless(step, seen)
         answer = resolve(step, seen, self._key)
         if seen.stream:
             return Body(self._format.streaming, list(self._format.frames(answer, seen)), answer.usage)
         return Body(JSON, *_one(dumps(self._format.whole(answer, seen)).encode("utf-8", "surrogatepass"), answer.usage))
+
+    def _replayed(self, exchange: Mapping[str, Any], seen: Seen) -> tuple[str, list[bytes]]:
+        whole = str(exchange["content_type"]).startswith(JSON)
+        if self._far.provider != "openai" and exchange["status"] == 200 and whole is seen.stream:
+            raise ScriptMistake(f"recorded {'whole' if whole else 'streamed'}, asked the other way round")
+        return replayed(exchange, stream=seen.stream)
 
     def _endless(self, step: script.Endless, seen: Seen) -> Body:
         usage = Usage(seen.tokens, 10**9)
@@ -237,6 +259,12 @@ def _one(data: bytes, usage: Usage) -> tuple[list[Frame], Usage, int]:
     return [Frame(data, usage.output)], usage, len(data)
 
 
+def _recorded(exchange: Mapping[str, Any]) -> Usage:
+    """The figures a recording of ours carries, or those a chat completion tells."""
+    given = exchange.get("usage")
+    return Usage(**given) if given is not None else recorded_usage(exchange)
+
+
 def _drops(frames: Iterable[Frame], size: int | None) -> Iterator[Frame]:
     """The same bytes cut every ``size`` bytes, wherever that is."""
     if size is None:
@@ -254,6 +282,3 @@ def _halves(frames: Iterable[Frame]) -> list[Frame]:
         return [replace(listed[0], data=listed[0].data[: len(listed[0].data) // 2])]
     said = [index for index, frame in enumerate(listed) if frame.tokens]
     return listed[: said[len(said) // 2]] if said else listed[: len(listed) // 2]
-
-
-__all__ = ["Answer", "Exchange", "Far"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nextgeneration.testing.wire import gemini_rules
@@ -32,7 +32,6 @@ STATUS = {
     504: "DEADLINE_EXCEEDED",
 }
 MESSAGES = {
-    400: "API key not valid. Please pass a valid API key.",
     404: "Requested entity was not found.",
     500: "An internal error has occurred. Please retry or report in https://developers.generativeai.google/guide/troubleshooting",
     503: "The model is overloaded. Please try again later.",
@@ -48,6 +47,10 @@ class Gemini:
     streaming: ClassVar[str] = "text/event-stream"
     retry_header: ClassVar[str] = ""
     models: ClassVar[tuple[str, ...]] = ("gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-pro-preview")
+    lacking: ClassVar[Mapping[str, str]] = {
+        "tools": "Function calling is not enabled for models/{model}",
+        "vision": "Image input modality is not enabled for models/{model}",
+    }
 
     def base(self, root: str) -> str:
         """Clients add version and route."""
@@ -57,7 +60,7 @@ class Gemini:
         """The header, or the ``key`` of the query."""
         return request.headers.get("x-goog-api-key") or request.query.get("key", "")
 
-    def listed(self, request: Request, models: Sequence[str]) -> dict[str, Any] | None:
+    def listed(self, request: Request, models: Sequence[str], lacks: Collection[str]) -> dict[str, Any] | None:
         """``GET /v1beta/models`` and ``/v1beta/models/{id}``, ``POST …:countTokens``."""
         found = ROUTE.fullmatch(request.path)
         if found is not None and found[2] == "countTokens":
@@ -131,8 +134,7 @@ class Gemini:
 
     def error(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
         """Google's error object; when to come back stands in its details."""
-        # a wrong key is a 400 here, not a 401
-        status = 400 if refusal.status == 401 else refusal.status
+        status = refusal.status
         message = refusal.message or MESSAGES.get(status, "The service is currently unavailable.")
         name = STATUS.get(status, "UNAVAILABLE" if status > 500 else "UNKNOWN")
         error: dict[str, Any] = {"code": status, "message": message, "status": name}
@@ -158,6 +160,10 @@ class Gemini:
         """More tokens than the context holds."""
         text = f"The input token count ({asked}) exceeds the maximum number of tokens allowed ({limit})."
         return Refusal(400, text)
+
+    def denied(self) -> Refusal:
+        """A wrong key is a 400 here."""
+        return Refusal(400, "API key not valid. Please pass a valid API key.")
 
     def unknown(self, model: str) -> Refusal:
         """404."""

@@ -7,50 +7,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nextgeneration.testing.wire.base import Refusal
+from nextgeneration.testing.wire.base import Refusal, names
 from nextgeneration.testing.wire.http import Request
 from nextgeneration.testing.wire.pictures import decoded, media_of
 
-KNOWN = frozenset(
-    [
-        "model",
-        "contents",
-        "systemInstruction",
-        "tools",
-        "toolConfig",
-        "generationConfig",
-        "safetySettings",
-        "cachedContent",
-        "labels",
-        "store",
-        "serviceTier",
-    ]
+KNOWN = names(
+    "model contents systemInstruction tools toolConfig generationConfig safetySettings cachedContent labels"
+    " store serviceTier"
 )
-SCHEMA = frozenset(
-    [
-        "type",
-        "format",
-        "title",
-        "description",
-        "nullable",
-        "enum",
-        "maxItems",
-        "minItems",
-        "properties",
-        "required",
-        "minProperties",
-        "maxProperties",
-        "minLength",
-        "maxLength",
-        "pattern",
-        "example",
-        "anyOf",
-        "propertyOrdering",
-        "default",
-        "items",
-        "minimum",
-        "maximum",
-    ]
+SCHEMA = names(
+    "type format title description nullable enum maxItems minItems properties required minProperties"
+    " maxProperties minLength maxLength pattern example anyOf propertyOrdering default items minimum maximum"
 )
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 SEEN = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nextgeneration.testing.wire.answer import Answer, Frame, ToolUse, pieces, tokens
@@ -27,6 +27,10 @@ class Ollama:
     streaming: ClassVar[str] = "application/x-ndjson"
     retry_header: ClassVar[str] = "retry-after"
     models: ClassVar[tuple[str, ...]] = ("llama3.2:latest", "qwen3:8b")
+    lacking: ClassVar[Mapping[str, str]] = {
+        "tools": "registry.ollama.ai/library/{model} does not support tools",
+        "vision": "this model is missing data required for image input",
+    }
 
     def base(self, root: str) -> str:
         """Clients add the route."""
@@ -36,7 +40,7 @@ class Ollama:
         """A bearer, where a proxy stands before it."""
         return request.headers.get("authorization", "").removeprefix("Bearer ").strip()
 
-    def listed(self, request: Request, models: Sequence[str]) -> dict[str, Any] | None:
+    def listed(self, request: Request, models: Sequence[str], lacks: Collection[str]) -> dict[str, Any] | None:
         """``/api/tags``, ``/api/ps``, ``/api/version``, ``/api/show``; a chat without messages loads the model."""
         route = (request.method, request.path)
         if route == ("GET", "/api/version"):
@@ -50,7 +54,7 @@ class Ollama:
             name = str(body.get("model") or body.get("name") or "")
             if name not in models and f"{name}:latest" not in models:
                 raise self.unknown(name)
-            return _show(name)
+            return _show(name, lacks)
         if route == ("POST", "/api/chat"):
             body = _body(request)
             if not body.get("messages") and body.get("model"):
@@ -144,6 +148,10 @@ class Ollama:
         """Asked not to cut what does not fit, it says so; otherwise it cuts in silence."""
         return Refusal(400, "the input length exceeds the context length")
 
+    def denied(self) -> Refusal:
+        """401."""
+        return Refusal(401, "unauthorized")
+
     def unknown(self, model: str) -> Refusal:
         """404."""
         return Refusal(404, f"model '{model}' not found")
@@ -218,7 +226,7 @@ def _details(name: str) -> dict[str, Any]:
     return {"parent_model": "", "format": "gguf", "family": family, "families": [family], **shape}
 
 
-def _show(name: str) -> dict[str, Any]:
+def _show(name: str, lacks: Collection[str]) -> dict[str, Any]:
     family = name.split(":")[0].rstrip("0123456789.")
     info = {
         "general.architecture": family,
@@ -231,7 +239,7 @@ def _show(name: str) -> dict[str, Any]:
         "template": "{{ .Prompt }}",
         "details": _details(name),
         "model_info": info,
-        "capabilities": ["completion", "tools", "vision"],
+        "capabilities": [able for able in ("completion", "tools", "vision") if able not in lacks],
         "modified_at": AT,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nextgeneration.testing.wire import openai_rules
@@ -31,6 +31,10 @@ class OpenAIErrors:
     streaming: ClassVar[str] = "text/event-stream; charset=utf-8"
     retry_header: ClassVar[str] = "retry-after"
     models: ClassVar[tuple[str, ...]] = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-5", "gpt-5-mini")
+    lacking: ClassVar[Mapping[str, str]] = {
+        "tools": "tools is not supported in this model.",
+        "vision": "Invalid content type. image_url is only supported by certain models.",
+    }
 
     def base(self, root: str) -> str:
         """Clients add the route to ``/v1``."""
@@ -40,7 +44,7 @@ class OpenAIErrors:
         """The bearer."""
         return request.headers.get("authorization", "").removeprefix("Bearer ").strip()
 
-    def listed(self, request: Request, models: Sequence[str]) -> dict[str, Any] | None:
+    def listed(self, request: Request, models: Sequence[str], lacks: Collection[str]) -> dict[str, Any] | None:
         """``GET /v1/models`` and ``/v1/models/{id}``."""
         if request.method != "GET" or not request.path.startswith("/v1/models"):
             return None
@@ -57,8 +61,7 @@ class OpenAIErrors:
         """OpenAI's error object."""
         kind = refusal.kind or ("server_error" if refusal.status >= 500 else "invalid_request_error")
         message = refusal.message or default_message(refusal.status)
-        code = refusal.code or ("invalid_api_key" if refusal.status == 401 else None)
-        return {"error": {"message": message, "type": kind, "param": refusal.param, "code": code}}
+        return {"error": {"message": message, "type": kind, "param": refusal.param, "code": refusal.code}}
 
     def limited(self, retry_after: float | None, *, quota: bool) -> Refusal:
         """Too many tokens per minute, or an empty account."""
@@ -77,6 +80,11 @@ class OpenAIErrors:
         )
         text += " Please reduce the length of the messages."
         return Refusal(400, text, "messages", "context_length_exceeded")
+
+    def denied(self) -> Refusal:
+        """401."""
+        text = "Incorrect API key provided. You can find your API key at https://platform.openai.com/account/api-keys."
+        return Refusal(401, text, code="invalid_api_key")
 
     def unknown(self, model: str) -> Refusal:
         """404."""
@@ -261,7 +269,7 @@ def _offered(tools: object) -> Iterator[Offered]:
 def default_message(status: int) -> str:
     """What OpenAI says with a status."""
     return {
-        401: "Incorrect API key provided. You can find your API key at https://platform.openai.com/account/api-keys.",
+        401: "You didn't provide an API key.",
         403: "You are not allowed to sample from this model.",
         404: "Invalid URL",
         500: "The server had an error while processing your request. Sorry about that!",

@@ -7,50 +7,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nextgeneration.testing.wire.base import PICTURES, Refusal
+from nextgeneration.testing.wire.base import PICTURES, Refusal, names
 from nextgeneration.testing.wire.http import Request
 
 PATTERN = "^[a-zA-Z0-9_-]+$"
-KNOWN = frozenset(
-    [
-        "audio",
-        "frequency_penalty",
-        "function_call",
-        "functions",
-        "logit_bias",
-        "logprobs",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "metadata",
-        "modalities",
-        "model",
-        "moderation",
-        "n",
-        "parallel_tool_calls",
-        "prediction",
-        "presence_penalty",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "reasoning_effort",
-        "response_format",
-        "safety_identifier",
-        "seed",
-        "service_tier",
-        "stop",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_logprobs",
-        "top_p",
-        "user",
-        "verbosity",
-        "web_search_options",
-    ]
+KNOWN = names(
+    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens"
+    " messages metadata modalities model moderation n parallel_tool_calls prediction presence_penalty"
+    " prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format"
+    " safety_identifier seed service_tier stop store stream stream_options temperature tool_choice tools"
+    " top_logprobs top_p user verbosity web_search_options"
 )
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 REASONING = re.compile(r"(o[134]|gpt-5)(-(mini|nano|pro))?(-\d{4}-\d\d-\d\d)?")
@@ -309,40 +275,11 @@ def _form(body: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> Non
 
 # --- responses
 
-KNOWN_RESPONSES = frozenset(
-    [
-        "background",
-        "context_management",
-        "conversation",
-        "include",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "metadata",
-        "model",
-        "moderation",
-        "parallel_tool_calls",
-        "previous_response_id",
-        "prompt",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "reasoning",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_logprobs",
-        "top_p",
-        "truncation",
-        "user",
-    ]
+KNOWN_RESPONSES = names(
+    "background context_management conversation include input instructions max_output_tokens max_tool_calls"
+    " metadata model moderation parallel_tool_calls previous_response_id prompt prompt_cache_key"
+    " prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier store stream"
+    " stream_options temperature text tool_choice tools top_logprobs top_p truncation user"
 )
 ITEMS = ("message", "function_call", "function_call_output", "reasoning", "item_reference", "compaction")
 PARTS = {"assistant": ("output_text", "refusal")}

@@ -8,7 +8,7 @@ import itertools
 import json
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import reduce
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +34,7 @@ class WireServer:
         key: The only key it accepts; by default any, and none.
         models: The models it has; by default a few, and any other is served too.
         context: The tokens a prompt may have, by its own count.
+        lacks: What its models lack: ``tools``, ``vision``.
         think: Seconds before each answer.
         strict: Raise at the end when a request found no step left, or a step did not fit its request.
         record: Keep every exchange in ``exchanges``.
@@ -46,6 +47,7 @@ class WireServer:
         key: str | None = None,
         models: Sequence[str] | None = None,
         context: int | None = None,
+        lacks: Collection[str] = (),
         think: float = 0.0,
         strict: bool = True,
         record: bool = False,
@@ -66,6 +68,7 @@ class WireServer:
             key=key,
             models=models,
             context=context,
+            lacks=lacks,
             think=think,
         )
         self._strict, self._record = strict, record
