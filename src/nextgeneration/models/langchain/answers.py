@@ -17,6 +17,12 @@ _SIGNATURES = "__gemini_function_call_thought_signatures__"
 _STOPPED = frozenset({"stop", "end_turn", "stop_sequence", "completed", "eos", "load", "unload", "eos_token"})
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_context_window_exceeded", "model_length"})
 _CALLED = frozenset({"tool_calls", "tool_use", "function_call", "tool_call"})
+_UNREADABLE = frozenset(
+    {"malformed_function_call", "malformed_response", "unexpected_tool_call", "too_many_tool_calls"}
+)
+"""Google's words for an answer of the model that it could not read itself, and does not hand on."""
+_INVALID = "INVALID_JSON"
+"""Under this one name Anthropic hands on arguments that are no JSON."""
 _REFUSED = frozenset(
     {
         "content_filter",
@@ -89,6 +95,11 @@ def finish(said: str, *, calls: bool, refusal: bool) -> Finish:
     return Finish.STOP
 
 
+def unreadable(said: str) -> bool:
+    """Whether the provider itself could not read what the model wrote."""
+    return said in _UNREADABLE
+
+
 def usage_of(message: BaseMessage) -> Usage | None:
     """The tokens the provider counted, or ``None`` when it did not say."""
     told = getattr(message, "usage_metadata", None)
@@ -134,6 +145,8 @@ def call(names: ToolNames, identifier: str | None, name: str | None, args: Any) 
     known = clean(identifier or f"call_{uuid4().hex[:24]}")
     meant = names.back(clean(name or ""))
     if isinstance(args, Mapping):
+        if set(args) == {_INVALID} and isinstance(args[_INVALID], str):
+            return ToolCall(known, meant, None, clean(args[_INVALID]))
         return ToolCall(known, meant, _cleaned(dict(args)))
     text = args if isinstance(args, str) else "" if args is None else json.dumps(args)
     if not text.strip():

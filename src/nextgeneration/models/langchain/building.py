@@ -143,7 +143,10 @@ def _ollama(source: Source, model: str, transport: Transport, context: int) -> B
     }
     if source.key is not None:
         dialled["headers"] = {"Authorization": f"Bearer {_key(source)}"}
-    return Chat(model=model, base_url=source.url, num_ctx=context, client_kwargs=dialled, cache=False)
+    made = Chat(model=model, base_url=source.url, num_ctx=context, client_kwargs=dialled, cache=False)
+    if made._async_client is not None:  # noqa: SLF001 - nothing else gives hold of its connections
+        transport.close_too(made._async_client.close)  # noqa: SLF001
+    return made
 
 
 def _any(source: Source, model: str, transport: Transport) -> BaseChatModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.kernel.models import Finish, ModelAnswer, ModelRequest, Usage
@@ -51,6 +51,7 @@ class _Heard:
     pieces: list[AIMessageChunk]
     finish: str = ""
     length: int = 0
+    written: list[Any] = field(default_factory=list)
 
 
 class LangChainClient:
@@ -87,8 +88,8 @@ class LangChainClient:
         chat, writer = await self._library()
         asked = Asked(self.name, self._source.name, self._source.key_name, self._secret)
         heard = _Heard([])
+        out = writer.outgoing(request)
         try:
-            out = writer.outgoing(request)
             async with asyncio.timeout(self._manner.answer_seconds):
                 # OpenAI's responses are always read as they come: only so do arguments arrive as they were written.
                 if listen is not None or self._dialect == "openai-responses":
@@ -100,6 +101,8 @@ class LangChainClient:
         except TimeoutError:
             raise self._add_usage(self._late(heard, self._manner.answer_seconds), heard, request) from None
         except Exception as error:
+            if (answer := self._rescued(error, heard, out, request)) is not None:
+                return answer
             asked = replace(asked, began=bool(heard.pieces), seconds=self._manner.answer_seconds)
             raise self._add_usage(failure(error, asked), heard, request) from None
 
@@ -145,7 +148,15 @@ class LangChainClient:
         message: Any = await self._quietly(lambda: chat.ainvoke(out.messages, **self._parameters(chat, out, request)))
         from nextgeneration.models.langchain.answers import finish_of
 
-        return self._answer(message, finish_of(message.response_metadata), out, request, written)
+        said = finish_of(message.response_metadata)
+        if self._dialect == "ollama" and not said:
+            # Its library reads even a whole answer as a stream, and takes one that was cut for the whole.
+            raise StreamBroken(model=self.name, detail="it ended before the model said that it had")
+        answer = self._answer(message, said, out, request, written)
+        if self._dialect == "anthropic" and answer.finish is Finish.LENGTH and answer.calls:
+            # Cut arguments arrive as an empty object: the last call may be half of what it should be.
+            answer = replace(answer, calls=(*answer.calls[:-1], replace(answer.calls[-1], args=None)))
+        return answer
 
     async def _streamed(
         self,
@@ -155,11 +166,9 @@ class LangChainClient:
         listen: Callable[[str], None],
         heard: _Heard,
     ) -> ModelAnswer:
-        from langchain_core.messages.ai import add_ai_message_chunks
-
         from nextgeneration.models.langchain.answers import finish_of, text_of
 
-        written = self._written()
+        heard.written = self._written()
         most = request.max_output * ROOM + SLACK
         stream: AsyncIterator[Any] = chat.astream(out.messages, **self._parameters(chat, out, request))
         async with aclosing(stream) as chunks:  # type: ignore[type-var]
@@ -177,10 +186,23 @@ class LangChainClient:
                     listen(piece)
         if not heard.pieces:
             raise StreamBroken(model=self.name, detail="nothing came")
-        message = add_ai_message_chunks(heard.pieces[0], *heard.pieces[1:])
         if not heard.finish:
             raise StreamBroken(model=self.name, detail="it ended before the model said that it had")
-        return self._answer(message, heard.finish, out, request, written)
+        return self._put_together(heard, out, request)
+
+    def _put_together(self, heard: _Heard, out: Outgoing, request: ModelRequest) -> ModelAnswer:
+        from langchain_core.messages.ai import add_ai_message_chunks
+
+        message = add_ai_message_chunks(heard.pieces[0], *heard.pieces[1:])
+        return self._answer(message, heard.finish, out, request, heard.written)
+
+    def _rescued(self, error: Exception, heard: _Heard, out: Outgoing, request: ModelRequest) -> ModelAnswer | None:
+        """The answer, where it was whole before the error: the connection died after the model's last word, or
+        LangChain refuses the arguments of a call that are JSON but no object.
+        """
+        if heard.pieces and not heard.finish and type(error).__name__ == "ValidationError":
+            heard.finish = "completed"
+        return self._put_together(heard, out, request) if heard.pieces and heard.finish else None
 
     async def _next(self, chunks: Any, heard: _Heard) -> Any:
         """The next piece, or ``None`` at the end; a silence that is too long ends it."""
@@ -212,7 +234,15 @@ class LangChainClient:
     def _answer(
         self, message: AIMessage, said: str, out: Outgoing, request: ModelRequest, written: list[Any]
     ) -> ModelAnswer:
-        from nextgeneration.models.langchain.answers import calls_of, extra_of, finish, refusal_of, text_of, usage_of
+        from nextgeneration.models.langchain.answers import (
+            calls_of,
+            extra_of,
+            finish,
+            refusal_of,
+            text_of,
+            unreadable,
+            usage_of,
+        )
         from nextgeneration.models.langchain.messages import clean
 
         raw = message.additional_kwargs.get("nextgeneration_calls") or written
@@ -220,6 +250,14 @@ class LangChainClient:
         refusal = refusal_of(message)
         text = clean(text_of(message) or refusal)
         usage = usage_of(message)
+        if unreadable(said):
+            raise RubbishAnswer(
+                model=self.name,
+                detail=said,
+                again=True,
+                spent="known" if usage is not None else "unknown",
+                usage=usage or estimated(request, ModelAnswer(text), self._facts.image),
+            )
         ended = finish(said, calls=bool(calls), refusal=bool(refusal))
         if not said and not text and not calls and usage is None:
             raise RubbishAnswer(model=self.name, detail="an answer without text, calls or a reason")
@@ -238,7 +276,7 @@ class LangChainClient:
 
     def _add_usage(self, error: ModelFailure, heard: _Heard, request: ModelRequest) -> ModelFailure:
         """Say what is known to have been used when an answer broke off: what was told, else what was seen."""
-        if not heard.pieces or error.spent == "none":
+        if not heard.pieces or error.spent == "none" or error.usage is not None:
             return error
         from nextgeneration.models.langchain.answers import usage_of
 

@@ -44,6 +44,7 @@ _LONG = re.compile(
     r"(?i)context[_ ](length|window)|maximum context|prompt is too long|too many tokens|input.{0,20}(too long|exceeds)"
     r"|exceeds? the maximum number of tokens|token limit|exceed.{0,40}context|model_context_window|request_too_large"
 )
+_DAILY = re.compile(r"PerDay|per day", re.IGNORECASE)
 _EMPTY = re.compile(
     r"(?i)insufficient[_ ](quota|balance|credit)|credit balance is too low|billing|exceeded your current quota"
 )
@@ -82,7 +83,13 @@ def failure(error: BaseException, asked: Asked, clock: Clock | None = None) -> M
         return ModelUnreachable(**values)
     if names & _SLOW or any(isinstance(each, TimeoutError) for each in chain):
         return ModelTimedOut(model=asked.name, seconds=asked.seconds)
-    if asked.began or names & _CUT or any("Connection" in name or "Stream" in name for name in names):
+    # Ollama's library raises its own error for one in the middle of an answer.
+    if (
+        asked.began
+        or names & _CUT
+        or "ResponseError" in names
+        or any("Connection" in name or "Stream" in name for name in names)
+    ):
         return _broken(chain, values)
     return RubbishAnswer(**values)
 
@@ -109,7 +116,7 @@ def _by_status(
     of = {**values, "provider": asked.provider, "key": asked.key_name or "—"}
     if asked.began:
         return _broken(chain, values)
-    if status == 402 or (status in {400, 403, 429} and _EMPTY.search(text) and wait is None):
+    if status == 402 or (status in {400, 403, 429} and wait is None and _spent_up(text)):
         return AccountEmpty(**of)
     if status == 429:
         return ModelRateLimited(**values, retry_after=wait, again=headers.get("x-should-retry") != "false")
@@ -127,6 +134,11 @@ def _by_status(
     # about what happened behind it.
     said_so = headers.get("x-should-retry") == "true" or (status in {500, 409, 425} and _own_error(chain))
     return ServerFailed(**values, retry_after=wait, spent="none" if said_so else "unknown")
+
+
+def _spent_up(text: str) -> bool:
+    """Whether waiting would not help. Google speaks of a quota and of billing for limits by the minute too."""
+    return (_DAILY if "RESOURCE_EXHAUSTED" in text else _EMPTY).search(text) is not None
 
 
 def _broken(chain: list[BaseException], values: dict[str, Any]) -> ModelFailure:
@@ -218,6 +230,8 @@ def _said(chain: list[BaseException]) -> str:
             if isinstance(message, str) and message:
                 return message
             return json.dumps(body, ensure_ascii=False, default=str)
+    if said := next((text for each in chain if isinstance(text := getattr(each, "error", None), str)), ""):
+        return said
     texts = list(dict.fromkeys(text for each in chain if (text := str(each).strip())))
     last = texts[-1] if texts else ""
     kind = type(chain[-1]).__name__
