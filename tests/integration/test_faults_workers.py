@@ -81,7 +81,9 @@ def test_a_worker_stopped_during_its_call_is_fenced_when_it_goes_on(tmp_path, wo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("boundary", ["mission.claimed", "plan.saving", "effect.judged", "effect.intent", "task.ending"])
+@pytest.mark.parametrize(
+    "boundary", ["mission.claimed", "plan.saving", "effect.judged", "effect.intent", "task.ending"]
+)
 def test_a_worker_stopped_between_two_steps_is_fenced_when_it_goes_on(tmp_path, world, lives, boundary):
     template(tmp_path / "templates", "trial", calls=["blind"], allow=["world.*"])
     mission, first, said = overtaken(lives, tmp_path, strike=boundary, sign=signal.SIGSTOP)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,9 @@ import pytest
 from nextgeneration.agents import AgentFactory, TemplateManager
 from nextgeneration.agents.shared import library_for
 from nextgeneration.server.app import app, create_app
+from nextgeneration.services.records import open_records
 from nextgeneration.settings import AgentFactoryConfig
+from nextgeneration.storage.errors import StorageUnopened
 
 
 @pytest.fixture
@@ -25,14 +30,27 @@ def manager(tmp_path: Path) -> TemplateManager:
     return TemplateManager(config, library_for(config))
 
 
-def client_of(manager: TemplateManager, address: str = "127.0.0.1") -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(create_app(AgentFactory(manager)), client=(address, 40000))
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+def run_nextgen(*args: str) -> str:
+    """What another process of this installation says."""
+    argv = [sys.executable, "-c", "from nextgeneration.cli.main import main; main()", *args]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+@asynccontextmanager
+async def served(manager: TemplateManager, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+    """A client at ``address`` of a process that serves, from its start to its end."""
+    app = create_app(AgentFactory(manager))
+    transport = httpx.ASGITransport(app, client=(address, 40000))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        yield client
 
 
 @pytest.fixture
 async def client(manager: TemplateManager) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(manager) as client:
+    async with served(manager) as client:
         yield client
 
 
@@ -51,6 +69,43 @@ async def test_an_agent_is_made_and_stays(client: httpx.AsyncClient, manager: Te
     assert (info["metadata"]["name"], info["config"]["summary_length"]) == ("documentaliste_1", 9)
     (agent,) = manager.registry.agents()
     assert agent.get_info() == info
+
+
+async def test_a_made_agent_is_recorded_and_outlives_the_process(manager: TemplateManager) -> None:
+    body = {"template_name": "documentaliste", "suffix": "1", "config": {"summary_length": 9}}
+    async with served(manager) as client:
+        made = (await client.post("/agents", json=body)).json()
+    with open_records() as records:
+        (record,) = await records.agents.all()
+    assert (record.id, record.name) == (made["metadata"]["id"], "documentaliste_1")
+    assert record.config["summary_length"] == 9
+    assert "documentaliste_1" in run_nextgen("agents", "list")
+    async with served(manager) as client:
+        assert [agent["id"] for agent in (await client.get("/agents")).json()] == [record.id]
+        again = await client.post("/agents", json=body)
+        assert (again.status_code, again.json()["code"]) == (409, "NG-AGENT-101")
+        assert (await client.post("/agents", json=body | {"suffix": "2"})).status_code == 201
+    assert len(manager.registry) <= 2, "what was refused is not kept"
+
+
+async def test_a_program_that_never_starts_it_still_has_its_agents_recorded(manager: TemplateManager) -> None:
+    transport = httpx.ASGITransport(create_app(AgentFactory(manager)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        assert (await client.post("/agents", json={"template_name": "hardware"})).status_code == 201
+        assert [agent["name"] for agent in (await client.get("/agents")).json()] == ["hardware"]
+
+
+async def test_records_that_cannot_be_opened_are_a_problem(
+    manager: TemplateManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NG_HOME", "/dev/null/x")
+    app = create_app(AgentFactory(manager))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        response = await client.post("/agents", json={"template_name": "hardware"})
+    assert (response.status_code, response.json()["code"]) == (503, "NG-STORAGE-003")
+    with pytest.raises(StorageUnopened):
+        async with app.router.lifespan_context(app):
+            pass
 
 
 @pytest.mark.parametrize(
@@ -81,7 +136,8 @@ async def test_problems_speak_french_when_asked(client: httpx.AsyncClient) -> No
 
 
 async def test_too_many_agents_are_refused_as_such(client: httpx.AsyncClient) -> None:
-    codes = [(await client.post("/agents", json={"template_name": "hardware"})).status_code for _ in range(3)]
+    bodies = [{"template_name": "hardware", "suffix": suffix} for suffix in "abc"]
+    codes = [(await client.post("/agents", json=body)).status_code for body in bodies]
     assert codes == [201, 201, 429]
 
 
@@ -129,7 +185,7 @@ async def test_refresh_finds_new_templates(client: httpx.AsyncClient, tmp_path: 
     ("address", "headers"), [("192.0.2.7", {}), ("127.0.0.1", {"Origin": "https://evil.example"}), ("unix", {})]
 )
 async def test_only_this_machine_refreshes(manager: TemplateManager, address: str, headers: dict[str, str]) -> None:
-    async with client_of(manager, address) as client:
+    async with served(manager, address) as client:
         response = await client.post("/templates/refresh", headers=headers)
     assert (response.status_code, response.json()["code"]) == (403, "NG-SERVER-003")
 
@@ -137,9 +193,8 @@ async def test_only_this_machine_refreshes(manager: TemplateManager, address: st
 async def test_templates_are_watched_while_it_serves_also_the_second_time(tmp_path: Path) -> None:
     config = AgentFactoryConfig(templates_dir=tmp_path, preload_templates=[])
     manager = TemplateManager(config, library_for(config))
-    served = create_app(AgentFactory(manager))
     for _ in range(2):
-        async with served.router.lifespan_context(served):
+        async with served(manager):
             assert manager.library.watching
         assert not manager.library.watching
 
@@ -147,14 +202,10 @@ async def test_templates_are_watched_while_it_serves_also_the_second_time(tmp_pa
 async def test_a_serving_process_logs_creation_and_reads_templates_again_at_sighup(
     manager: TemplateManager, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    served = create_app(AgentFactory(manager))
     path = tmp_path / "late.json"
     path.write_text(json.dumps({"name": "late", "role": "r", "domain": "d"}))
     before = signal.getsignal(signal.SIGHUP)
-    async with (
-        served.router.lifespan_context(served),
-        httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://localhost") as client,
-    ):
+    async with served(manager) as client:
         assert (await client.post("/agents", json={"template_name": "late"})).status_code == 201
         path.write_text(json.dumps({"name": "late", "role": "r", "domain": "d", "version": "2.0.0"}))
         os.kill(os.getpid(), signal.SIGHUP)

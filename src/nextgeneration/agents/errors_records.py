@@ -11,7 +11,10 @@ class AgentNameTaken(NGError, ValueError):
 
     code = "NG-AGENT-101"
     what = Texts("There is already an agent named {name}", "Il existe déjà un agent nommé {name}")
-    mend = Texts("Give another name with --suffix.", "Donnez un autre nom avec --suffix.")
+    mend = Texts(
+        "Give it another suffix, or remove the other one: nextgen agents remove NAME.",
+        "Donnez-lui un autre suffixe, ou supprimez l'autre : nextgen agents remove NOM.",
+    )
 
 
 class AgentUnknown(NGError, LookupError):

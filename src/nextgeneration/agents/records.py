@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from nextgeneration.agents.errors_records import AgentNameTaken, AgentUnknown
 from nextgeneration.agents.store import AgentStore
 from nextgeneration.kernel.clock import Clock, iso
-from nextgeneration.kernel.ids import new_id
 from nextgeneration.storage.database import Connection, Storage
 from nextgeneration.storage.sealed import seal, unseal
 from nextgeneration.storage.tables import LOCAL
@@ -68,7 +67,7 @@ class AgentRecords:
         at = iso(self._clock.now())
         revision = agent.revision
         row = {
-            "id": new_id("agt"),
+            "id": agent.metadata.id,
             "tenant": self._tenant,
             "name": agent.name,
             "template": revision.name,

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nextgeneration import __version__
 from nextgeneration.agents.base import BaseAgent
 from nextgeneration.agents.errors import AgentLimitReached, AgentSpecRefused
+from nextgeneration.agents.errors_records import AgentNameTaken
 from nextgeneration.agents.factory import AgentFactory
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.language import language_of
@@ -24,16 +25,21 @@ from nextgeneration.observability.metrics import CONTENT_TYPE, exposition
 from nextgeneration.server.errors import BodyTooLarge, LocalOnly, RequestRefused
 from nextgeneration.server.lifetime import lifetime
 from nextgeneration.server.limits import BodyLimit
+from nextgeneration.server.recorded import Recorded
+from nextgeneration.storage.errors import NotStorable, StorageError
 from nextgeneration.templates.errors import TemplateError
 
 MAX_BODY_BYTES = 1_000_000
 STATUS: dict[type[NGError], int] = {
     TemplateError: 404,
     AgentLimitReached: 429,
+    AgentNameTaken: 409,
     AgentSpecRefused: 422,
     RequestRefused: 422,
     BodyTooLarge: 413,
     LocalOnly: 403,
+    NotStorable: 422,
+    StorageError: 503,
 }
 
 
@@ -50,7 +56,9 @@ class AgentRequest(BaseModel):
 def create_app(factory: AgentFactory | None = None) -> FastAPI:
     """The application over ``factory``, by default the process's own."""
     factory = factory or AgentFactory()
-    app = FastAPI(title="NextGeneration Agent Orchestrator", version=__version__, lifespan=lifetime(factory))
+    recorded = Recorded()
+    running = lifetime(factory, recorded)
+    app = FastAPI(title="NextGeneration Agent Orchestrator", version=__version__, lifespan=running)
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, answer=_too_large)
     app.add_exception_handler(NGError, _problem)
     app.add_exception_handler(RequestValidationError, _refused)
@@ -63,10 +71,16 @@ def create_app(factory: AgentFactory | None = None) -> FastAPI:
 
     @app.post("/agents", status_code=201)
     async def create_agent(wanted: AgentRequest) -> dict[str, Any]:
-        """Make an agent and tell everything about it."""
+        """Make an agent, record it under its name, and tell everything about it."""
         agent = await factory.create_agent(wanted.template_name, suffix=wanted.suffix, config=wanted.config)
+        await (await recorded.records()).agents.add(agent)
         kept[agent.metadata.id] = agent
         return agent.get_info()
+
+    @app.get("/agents")
+    async def agents() -> list[dict[str, Any]]:
+        """The recorded agents, also those made before this process started."""
+        return [record.as_dict() for record in await (await recorded.records()).agents.all()]
 
     @app.get("/factory/metrics")
     async def factory_metrics() -> dict[str, Any]:

@@ -10,15 +10,17 @@ from typing import Any
 
 from nextgeneration.agents.factory import AgentFactory
 from nextgeneration.agents.manager import on_sighup
+from nextgeneration.server.recorded import Recorded
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def lifetime(factory: AgentFactory) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Logs at the level of the settings, templates watched, and read again at SIGHUP, while it serves."""
+def lifetime(factory: AgentFactory, recorded: Recorded) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """While it serves: logs at the level of the settings, open records, templates watched and read again at SIGHUP."""
 
     @asynccontextmanager
     async def run(_: Any) -> AsyncIterator[None]:
+        await recorded.records()
         manager = factory.manager
         logger, handler = logging.getLogger("nextgeneration"), logging.StreamHandler()
         handler.setFormatter(logging.Formatter(FORMAT))
@@ -36,5 +38,6 @@ def lifetime(factory: AgentFactory) -> Callable[[Any], AbstractAsyncContextManag
             logger.removeHandler(handler)
             logger.setLevel(before)
             manager.close()
+            recorded.close()
 
     return run
