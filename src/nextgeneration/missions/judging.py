@@ -15,8 +15,8 @@ from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.show import escaped, shortened
 from nextgeneration.kernel.tools import Preview, Tool, ToolContext
 from nextgeneration.security.permissions import Decision, PermissionRules, Verdict, decide
-from nextgeneration.tools.base import parse_args
-from nextgeneration.tools.errors import ToolUnknown
+from nextgeneration.tools.base import parse_args, subjects_of
+from nextgeneration.tools.errors import NetworkOff, ToolUnknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,7 @@ class Judge:
 
         Raises:
             BadArguments: the arguments do not fit.
+            NetworkOff: it would be asked for, and fail without the network whatever the answer.
             NGError: the tool cannot judge it, such as a path outside the workspace.
         """
         spec = tool.spec
@@ -123,11 +124,13 @@ class Judge:
             self.levels,
             self.policy.standing,
             spec.name,
-            tool.subjects(parsed),
+            subjects_of(tool, parsed, context),
             assessment.label,
             spec.effect,
             aliases=spec.aliases,
         )
+        if decision.verdict is Verdict.ASK and "network" in spec.touches and not self.policy.network:
+            raise NetworkOff(tool=spec.name)
         if decision.withheld:
             assessment = assessment.raised(assessment.label, decision.why.say(context.lang))
         return Judged(tool, spec.name, args, parsed, identity, assessment, decision)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +21,7 @@ from nextgeneration.tools.errors import BadArguments, ToolTimedOut
 MAX_VALUE_BYTES = 256_000
 MAX_TEXT_CHARACTERS = 64_000
 MAX_FINDINGS = 500
+_MAX_PATH = 4096
 
 
 class Args(BaseModel):
@@ -66,6 +69,25 @@ def parse_args(tool: Tool, values: dict[str, Any]) -> BaseModel:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or '(all)'}: {e['msg']}" for e in error.errors()]
         raise BadArguments(tool=tool.spec.name, detail="; ".join(lines)) from None
+
+
+def subjects_of(tool: Tool, args: Any, context: ToolContext) -> tuple[str, ...]:
+    """What permission patterns are compared with: the subjects as they are spelled, and where a link in one leads.
+
+    A rule that denies or asks is about either, one that allows must cover both.
+    """
+    subjects = tool.subjects(args)
+    led = (_led(context.workspace, subject) for subject in subjects)
+    return (*subjects, *(path for path in led if path is not None))
+
+
+def _led(root: Path, subject: str) -> str | None:
+    """Where a path really is when a link is on its way; what is no path has none."""
+    if not subject or len(subject) > _MAX_PATH or "\0" in subject:
+        return None
+    spelled = os.path.normpath(root / subject)
+    real = os.path.realpath(root / subject)
+    return None if real == spelled else os.path.relpath(real, root) if Path(real).is_relative_to(root) else real
 
 
 class Limited:
