@@ -83,7 +83,14 @@ class Claiming:
             tasks = store.tasks(connection, mission)
             pins = store.pins(connection, mission)
         taken = store.claim(connection, mission, attempt, shared.holder, until) or row
-        about = {"attempt": attempt + 1, "holder": shared.holder}
+        about: dict[str, Any] = {"attempt": attempt + 1, "holder": shared.holder}
+        if attempt:
+            # Model calls that a dead attempt began: what they cost is not known, so all they could is charged.
+            lost = shared.ledger.charge_dead(
+                connection, mission, attempt + 1, iso(shared.clock.now()), tenant=shared.tenant
+            )
+            if lost:
+                about["unconfirmed"] = [{"hold": one.id, "credits": one.charged} for one in lost]
         event = Event(mission, taken["seq"], iso(shared.clock.now()), "mission.claimed", None, about)
         store.append(connection, [row_of(event, shared.tenant)])
         return _Taken(taken, event, effects, tasks, pins, documents)
@@ -207,6 +214,7 @@ class Claiming:
             shared.missions.append(connection, [row_of(event, shared.tenant) for event in events])
             if now:
                 shared.approvals.void(connection, mission)
+                shared.ledger.charge_dead(connection, mission, row["attempt"] + 1, at, tenant=shared.tenant)
             return shared.missions.get(connection, shared.tenant, mission) or row, events
 
         row, events = await shared.storage.write(op)

@@ -19,6 +19,7 @@ from nextgeneration.storage.database import Connection
 from nextgeneration.storage.sealed import seal, seal_json
 
 if TYPE_CHECKING:
+    from nextgeneration.missions.access import ModelAccess
     from nextgeneration.missions.effects import Door, Policy
 
 
@@ -246,8 +247,14 @@ class Claim(Lease):
 
     # -- the door ----------------------------------------------------------------------------------------------------
 
-    def door(self, tools: Mapping[str, Tool], policy: Policy, scratch: Path | Callable[[], Path]) -> Door:
+    def door(
+        self,
+        tools: Mapping[str, Tool],
+        policy: Policy,
+        scratch: Path | Callable[[], Path],
+        access: ModelAccess | None = None,
+    ) -> Door:
         """The only way for this mission's agents to do something outside."""
         from nextgeneration.missions.effects import Door
 
-        return Door(self, tools, policy, scratch=scratch, clock=self.clock)
+        return Door(self, tools, policy, scratch=scratch, clock=self.clock, access=access)

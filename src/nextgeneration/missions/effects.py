@@ -6,28 +6,34 @@ human's answer, begins at its first line with a new ``TaskDoor``: what is record
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nextgeneration.kernel.clock import Clock
+from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Wish
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult, ToolSpec
+from nextgeneration.missions.access import ModelAccess
 from nextgeneration.missions.asking import Asking, Question
+from nextgeneration.missions.booking import NAME as MODEL
+from nextgeneration.missions.booking import Asked
 from nextgeneration.missions.claims import Claim
-from nextgeneration.missions.entries import Request, requested
+from nextgeneration.missions.entries import requested
 from nextgeneration.missions.errors import EffectMismatch, EffectRefused, OverBudget, Parked
+from nextgeneration.missions.flights import Flights
 from nextgeneration.missions.grants import Grant, Granted
 from nextgeneration.missions.judging import Call, Judge, Judged, Offer, Policy, identity, said
 from nextgeneration.missions.leases import Change
 from nextgeneration.missions.outcomes import replayed
 from nextgeneration.missions.performing import Performance, context_of
 from nextgeneration.missions.recording import Recording
-from nextgeneration.missions.records import Effect
 from nextgeneration.missions.schema import ApprovalStatus
+from nextgeneration.missions.thinking import Listen, Thought, models_failed, replayed_thought
+from nextgeneration.models.errors import NoModel
 from nextgeneration.security.permissions import PermissionRules, Verdict
 
 __all__ = ["Call", "Door", "Grant", "Offer", "Policy", "TaskBudget", "TaskDoor"]
@@ -37,10 +43,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TaskBudget:
-    """What one task may use; ``None``: as much as its mission."""
+    """What one task may use; ``None``: as much as its mission. ``credits`` are micro-credits."""
 
     tool_calls: int | None = None
     seconds: float | None = None
+    model_calls: int | None = None
+    credits: int | None = None
 
 
 class Door:
@@ -52,6 +60,7 @@ class Door:
         policy: what a human granted to the mission.
         scratch: makes and names a private folder of the mission, outside the workspace; called when a tool asks for it.
         clock: the time; the claim's when not given.
+        access: the way to models; without it there are none.
     """
 
     def __init__(
@@ -62,15 +71,18 @@ class Door:
         *,
         scratch: Path | Callable[[], Path],
         clock: Clock | None = None,
+        access: ModelAccess | None = None,
     ) -> None:
         self.claim = claim
+        self.access = access
+        self.agreed: set[str] = set()
         self.tools = tools
         self.policy = policy
         self.scratch = scratch
         self.clock = clock or claim.clock
         self.workspace = Path(claim.mission.workspace)
         self.asking = Asking(claim, policy)
-        self.flights: dict[tuple[str, int], asyncio.Task[Any]] = {}
+        self.flights = Flights(claim)
 
     def task(
         self,
@@ -79,11 +91,11 @@ class Door:
         permissions: Sequence[PermissionRules] = (),
         budget: TaskBudget | None = None,
         revision: str = "",
+        template: str = "",
     ) -> TaskDoor:
         """A door for one run of a task; its positions begin anew."""
-        return TaskDoor(
-            self, task_id, agent, Judge(self.tools, permissions, self.policy), budget or TaskBudget(), revision
-        )
+        judge = Judge(self.tools, permissions, self.policy)
+        return TaskDoor(self, task_id, agent, judge, budget or TaskBudget(), revision, template)
 
 
 class TaskDoor:
@@ -98,7 +110,14 @@ class TaskDoor:
     """
 
     def __init__(
-        self, door: Door, task_id: str, agent: str, judge: Judge, budget: TaskBudget, revision: str = ""
+        self,
+        door: Door,
+        task_id: str,
+        agent: str,
+        judge: Judge,
+        budget: TaskBudget,
+        revision: str = "",
+        template: str = "",
     ) -> None:
         self._door = door
         self._claim = door.claim
@@ -106,12 +125,14 @@ class TaskDoor:
         self._budget = budget
         self._position = 0
         self._calls = 0
+        self._thoughts = 0
         self._cost = Cost()
         self._since = door.clock.monotonic()
         self._over: OverBudget | None = None
         self.task = task_id
         self.agent = agent
         self.revision = revision
+        self.template = template or agent
         self.parked: tuple[str, ...] = ()
 
     @property
@@ -159,14 +180,15 @@ class TaskDoor:
         parked: tuple[str, ...],
     ) -> ToolResult:
         self._ready(parked)
-        await self._landed(position)
+        await self._door.flights.landed((self.task, position))
         request = requested(self._claim, self._judge, self, position, name, args, grant)
         recorded = self._claim.effects.get((self.task, position))
         if recorded is not None:
             recorded.must_be(request.name, request.digest, request.key)
             if recorded.outcome is not None:
                 self._count(recorded.seconds, made=recorded.status != "refused")
-                return self._replay(request, recorded)
+                with self._noted():
+                    return replayed(recorded, request.key)
         if self._over is not None:
             raise self._over
         limit = self._budget.tool_calls
@@ -174,21 +196,22 @@ class TaskDoor:
             raise OverBudget(scope=self.task, limit=limit, unit="tool_calls")
         performance = Performance(self._door, self._judge, request, recorded, self._seconds_left)
         try:
-            result: ToolResult = await self._sheltered(position, performance.run(), pure=request.pure)
-        except Parked as parking:
-            self.parked = (*self.parked, *parking.approvals)
-            raise
-        except OverBudget as error:
-            self._over = error
-            raise
+            with self._noted():
+                flight = self._door.flights.sheltered((self.task, position), performance.run(), pure=request.pure)
+                result: ToolResult = await flight
         finally:
             if performance.made:
                 self._count(performance.seconds, made=True)
         return result
 
-    def _replay(self, request: Request, recorded: Effect) -> ToolResult:
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Remember what a call met that holds for every later one."""
         try:
-            return replayed(recorded, request.key)
+            yield
+        except Parked as parking:
+            self.parked = (*self.parked, *parking.approvals)
+            raise
         except OverBudget as error:
             self._over = error
             raise
@@ -200,7 +223,7 @@ class TaskDoor:
 
     def _count(self, seconds: float, *, made: bool) -> None:
         if made:
-            self._cost = Cost(tool_calls=self._cost.tool_calls + 1, seconds=self._cost.seconds + seconds)
+            self._cost += Cost(tool_calls=1, seconds=seconds)
 
     def _seconds_left(self) -> float:
         """The shorter of what is left to the task and to the mission."""
@@ -209,40 +232,63 @@ class TaskDoor:
             left = min(left, self._budget.seconds - (self._door.clock.monotonic() - self._since))
         return left
 
-    async def _landed(self, position: int) -> None:
-        """Wait for a call at this position that an earlier run of the task left under way."""
-        flight = self._door.flights.get((self.task, position))
-        if flight is not None:
-            await asyncio.wait({flight})
+    # -- models ------------------------------------------------------------------------------------------------------
 
-    async def _sheltered(self, position: int, work: Coroutine[Any, Any, T], *, pure: bool) -> T:
-        """Run ``work`` so that cancelling the task does not cut a call off from its outcome.
+    def models(self, wish: Wish) -> bool:
+        """Whether there is a model for ``wish`` now. What an agent does because of it must be recorded."""
+        access = self._door.access
+        return access is not None and access.gateway.available(wish)
 
-        A call that changes nothing ends at once when the task is cancelled; another one goes on to its own time limit
-        and is recorded, then the task is cancelled. Only the end of the claim cuts it short.
+    def think(
+        self, request: ModelRequest, wish: Wish, listen: Listen | None = None
+    ) -> Coroutine[Any, Any, ModelAnswer]:
+        """Ask a model; which one, the router chooses by ``wish``.
+
+        The position is taken here and now; the call is made when the answer is awaited.
+
+        Args:
+            request: what is asked.
+            wish: which model is liked, and what it must be able to do.
+            listen: called with each piece of text as it arrives, never twice with the same; not at a replay.
+
+        Raises (when awaited):
+            ModelsFailed: no model answered; ``problem`` is the last one's error.
+            OverBudget: the task's model calls are used up, or the worst case fits no limit.
+            EffectRefused: a human said no to going on beyond a soft limit.
+            Parked, EffectMismatch, LeaseLost, …: as for :meth:`call`.
         """
-        slot = (self.task, position)
-        flight = asyncio.create_task(work, name=f"{self.task}/{position}")
-        self._door.flights[slot] = flight
-        self._claim.flights.add(flight)
+        self._position += 1
+        self._thoughts += 1
+        where = (self.task, self.agent, self.template, self._position)
+        asked = Asked.at(self._claim.id, *where, request, wish, self._budget.credits)
+        return self._thought(asked, self._thoughts, listen, self.parked)
+
+    async def _thought(self, asked: Asked, number: int, listen: Listen | None, parked: tuple[str, ...]) -> ModelAnswer:
+        self._ready(parked)
+        slot = (self.task, asked.position)
+        await self._door.flights.landed(slot)
+        recorded = self._claim.effects.get(slot)
+        if recorded is not None:
+            recorded.must_be(MODEL, asked.digest, asked.key)
+            if recorded.outcome is not None:
+                with self._noted():
+                    answer, cost = replayed_thought(recorded, asked.key)
+                self._cost += cost
+                return answer
+        if self._over is not None:
+            raise self._over
+        limit, access = self._budget.model_calls, self._door.access
+        if limit is not None and number > limit:
+            raise OverBudget(scope=self.task, limit=limit, unit="model_calls")
+        if access is None:
+            raise models_failed(NoModel(detail=asked.wish.purpose).problem(self._claim.mission.lang))
+        thought = Thought(self._door, access, asked, recorded, self._seconds_left, listen)
         try:
-            return await asyncio.shield(flight)
-        except asyncio.CancelledError:
-            if not flight.done() and pure:
-                flight.cancel()
-            while not flight.done():
-                try:
-                    await asyncio.wait({flight})
-                except asyncio.CancelledError:
-                    continue
-            if not flight.cancelled():
-                flight.exception()
-            self._claim.check()
-            raise
+            with self._noted():
+                found: ModelAnswer = await self._door.flights.sheltered(slot, thought.run(), pure=True)
         finally:
-            self._claim.flights.discard(flight)
-            if self._door.flights.get(slot) is flight:
-                del self._door.flights[slot]
+            self._cost += thought.cost
+        return found
 
     # -- looking and asking without doing ----------------------------------------------------------------------------
 
@@ -294,11 +340,8 @@ class TaskDoor:
         if all(one.decision.verdict is Verdict.ALLOW for one in judged):
             return Grant(None, "rule:permissions", tuple(Granted.of(one) for one in judged))
         question = Question(self.task, self.agent, self.revision, slot, kind, judged, reason)
-        try:
+        with self._noted():
             return Grant.of(await self._door.asking.answer(question, self._context()))
-        except Parked as parking:
-            self.parked = (*self.parked, *parking.approvals)
-            raise
 
     def _begun(self, approval: str) -> bool:
         return any(effect.approval == approval for effect in self._claim.effects.values())

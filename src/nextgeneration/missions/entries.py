@@ -143,7 +143,7 @@ class Entry:
                 raise ApprovalStale(tool=request.name, why=retry)
             if before is None:
                 shared.effects.add(connection, row_of(effect, claim.id, shared.tenant))
-            elif not shared.effects.again(connection, _again(effect, claim.id)):
+            elif not shared.effects.again(connection, again_of(effect, claim.id)):
                 raise RecordDamaged(table="effects", id=request.key, detail="no open intent")
 
         data = {
@@ -171,15 +171,7 @@ class Entry:
         """
         request, claim, shared = self._request, self._claim, self._shared
         at = iso(claim.clock.now())
-        values = {
-            "e_mission": claim.id,
-            "e_task": request.task,
-            "e_position": request.position,
-            "e_status": status,
-            "e_outcome": outcome,
-            "e_at": at,
-            "e_seconds": seconds,
-        }
+        values = outcome_of(claim.id, request.task, request.position, status, outcome, at, seconds)
 
         def change(connection: Connection) -> None:
             if used is not None:
@@ -261,7 +253,23 @@ def row_of(effect: Effect, mission: str, tenant: str) -> dict[str, Any]:
     }
 
 
-def _again(effect: Effect, mission: str) -> dict[str, Any]:
+def outcome_of(
+    mission: str, task: str, position: int, status: str, outcome: str, at: str, seconds: float
+) -> dict[str, Any]:
+    """What changes in an effect's row when its outcome is known."""
+    return {
+        "e_mission": mission,
+        "e_task": task,
+        "e_position": position,
+        "e_status": status,
+        "e_outcome": outcome,
+        "e_at": at,
+        "e_seconds": seconds,
+    }
+
+
+def again_of(effect: Effect, mission: str) -> dict[str, Any]:
+    """What changes in an effect's row when its call is made again."""
     return {
         "e_mission": mission,
         "e_task": effect.task,

@@ -153,6 +153,19 @@ class ToolFailed(EffectError):
         return dict(self.values["problem"])
 
 
+class ModelsFailed(EffectError):
+    """No model answered. ``problem`` is the last one's own error."""
+
+    code = "NG-EFFECT-010"
+    what = Texts("no model answered: {message}", "aucun modèle n'a répondu : {message}")
+    mend = Texts("{hint}", "{hint}")
+    exit_code = 7
+
+    def problem(self, lang: Lang = "en") -> dict[str, Any]:
+        """The last model's own error."""
+        return dict(self.values["problem"])
+
+
 class EffectRefused(EffectError):
     """The call was not made: a rule denies it, or a human said no."""
 

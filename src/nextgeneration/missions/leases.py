@@ -227,6 +227,9 @@ class Lease(Tenure):
                 shared.missions.save(connection, shared.tenant, self.id, "report", report)
             if MissionStatus(left_as).ended:
                 shared.approvals.void(connection, self.id)
+            if self.holds:
+                # Calls that were cut off: what they cost is not known, so all they could is charged.
+                shared.ledger.charge_dead(connection, self.id, self.attempt + 1, at, tenant=shared.tenant)
             return length, left_as
 
         left = await self._written(op, riders)

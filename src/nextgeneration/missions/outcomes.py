@@ -90,9 +90,17 @@ def replayed(effect: Effect, key: str) -> ToolResult:
             raise RecordDamaged(table="effects", id=key, detail=str(error)) from None
     answer = unseal(text, "effects", key)
     if "refusal" in answer:
-        said = answer["refusal"]
-        again = remade(said["code"], said["where"], said["values"])
-        if again is None:
-            raise RecordDamaged(table="effects", id=key, detail=said["code"])
-        raise again
+        raise remake(answer["refusal"], key)
     raise failed(effect.name, answer["problem"])
+
+
+def remake(said: Mapping[str, Any], key: str) -> NGError:
+    """A recorded refusal as the error it was.
+
+    Raises:
+        RecordDamaged: this version knows no such error.
+    """
+    again = remade(said["code"], said["where"], said["values"])
+    if again is None:
+        raise RecordDamaged(table="effects", id=key, detail=said["code"])
+    return again

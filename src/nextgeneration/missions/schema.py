@@ -42,13 +42,16 @@ _ENDED = {
 
 
 class MissionBudget(BaseModel):
-    """What a mission may use. ``seconds`` count while it is worked on. Credits come later and are 0."""
+    """What a mission may use; ``None``: as the settings say. ``seconds`` count while it is worked on.
+
+    ``credits`` are micro-credits.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tool_calls: int | None = None
     seconds: float | None = None
-    credits: int = 0
+    credits: int | None = None
 
 
 class MissionOptions(BaseModel):
@@ -60,6 +63,7 @@ class MissionOptions(BaseModel):
         attended: somebody can be asked; otherwise what would ask is refused.
         agents: templates to use; none: the planner chooses.
         actions: most actions put to the human; none: the setting.
+        user: who asked for it, whose credits it spends.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -69,6 +73,7 @@ class MissionOptions(BaseModel):
     attended: bool = True
     agents: tuple[str, ...] | None = None
     actions: int | None = None
+    user: str = ""
 
 
 class MissionRequest(BaseModel):
@@ -85,11 +90,11 @@ class MissionRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A mission's budget as it was accepted."""
+    """A mission's budget as it was accepted. ``credits``: micro-credits; ``None``: only other limits hold."""
 
     tool_calls: int
     seconds: float
-    credits: int = 0
+    credits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from nextgeneration.credits.units import MICRO, from_credits
 from nextgeneration.events.bus import Bus
 from nextgeneration.events.schema import Event
 from nextgeneration.kernel.canonical import digest
@@ -186,9 +187,11 @@ class Missions:
             raise BudgetRefused(field="tool_calls", value=calls, limit=settings.mission_max_tool_calls)
         if not math.isfinite(seconds) or not 0 < seconds <= settings.mission_max_seconds:
             raise BudgetRefused(field="seconds", value=seconds, limit=settings.mission_max_seconds)
-        if asked.credits != 0:
-            raise BudgetRefused(field="credits", value=asked.credits, limit=0)
-        return Budget(calls, float(seconds))
+        credits_ = from_credits(settings.mission_credits) if asked.credits is None else asked.credits
+        most = from_credits(settings.mission_max_credits)
+        if not 0 <= credits_ <= most:
+            raise BudgetRefused(field="credits", value=credits_ / MICRO, limit=most // MICRO)
+        return Budget(calls, float(seconds), credits_)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

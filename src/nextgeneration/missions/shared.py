@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from nextgeneration.credits.ledger import Ledger
 from nextgeneration.events.bus import Bus
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.missions.boundaries import At, nowhere
@@ -41,6 +42,7 @@ class Shared:
     approvals: ApprovalStore = field(default_factory=ApprovalStore)
     live: dict[str, Claim] = field(default_factory=dict)
     known_revisions: set[str] = field(default_factory=set)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def lease_end(self) -> datetime:
         """When a lease taken now runs out."""

@@ -20,6 +20,7 @@ class Tenure:
         mission: the record as it was claimed, and as it was left.
         attempt: number of this attempt.
         lost: why nothing more may be written, once that is so.
+        holds: ids of what is held for model calls under way.
         flights: the calls under way; they end when the lease does.
     """
 
@@ -29,6 +30,7 @@ class Tenure:
         self.id = mission.id
         self.attempt = mission.attempt
         self.lost: NGError | None = None
+        self.holds: set[str] = set()
         self.flights: set[asyncio.Task[Any]] = set()
         now = shared.clock.now()
         self._since = shared.clock.monotonic()

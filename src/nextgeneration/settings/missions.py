@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from pydantic import Field
 
 from nextgeneration.settings.group import SettingsGroup
@@ -13,6 +15,12 @@ class MissionSettings(SettingsGroup):
     mission_tool_calls: int = Field(default=500, gt=0, description="tool calls a mission may make if it does not say")
     mission_seconds: float = Field(
         default=900.0, gt=0, description="seconds a mission may work if it does not say; waiting is not counted"
+    )
+    mission_credits: Decimal = Field(
+        default=Decimal(100), ge=0, description="credits a mission may spend on models if it does not say"
+    )
+    mission_max_credits: Decimal = Field(
+        default=Decimal(1_000_000), ge=0, description="most credits a mission may ask for"
     )
     mission_max_tool_calls: int = Field(default=100_000, gt=0, description="most tool calls a mission may ask for")
     mission_max_seconds: float = Field(default=604_800.0, gt=0, description="most seconds a mission may ask for")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nextgeneration.kernel.risk import EffectRule, RiskLabel
+from nextgeneration.missions.access import ModelAccess
 from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.effects import Policy, TaskBudget, TaskDoor
 from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest
@@ -46,6 +47,7 @@ class Bench:
         self.tools: dict[str, FakeTool] = {}
         self.claim: Claim
         self.policy = Policy()
+        self.access: ModelAccess | None = None
         self.door: Any = None
 
     def tool(self, name: str, answer: Callable[..., Any] = lambda _a, _c: None, **declared: Any) -> FakeTool:
@@ -55,11 +57,11 @@ class Bench:
     def writer(self, name: str, answer: Callable[..., Any] = lambda _a, _c: None, **declared: Any) -> FakeTool:
         return self.tool(name, answer, **({"effect": EffectRule.ONCE, "risk": RiskLabel.WRITE} | declared))
 
-    async def start(self, *, calls: int = 100, seconds: float = 900, **options: Any) -> Bench:
+    async def start(self, *, calls: int = 100, seconds: float = 900, spend: int | None = None, **options: Any) -> Bench:
         request = MissionRequest(
             goal="mend the roof",
             workspace=str(self.path),
-            budget=MissionBudget(tool_calls=calls, seconds=seconds),
+            budget=MissionBudget(tool_calls=calls, seconds=seconds, credits=spend),
             options=MissionOptions(**options),
         )
         mission = await self.missions.accept(request)
@@ -68,7 +70,7 @@ class Bench:
 
     async def take(self, mission: str | None = None) -> Claim:
         self.claim = await self.missions.claim(mission or self.claim.id)
-        self.door = self.claim.door(self.tools, self.policy, self.path)
+        self.door = self.claim.door(self.tools, self.policy, self.path, self.access)
         return self.claim
 
     async def crash(self, *, saved: bool = True) -> Claim:

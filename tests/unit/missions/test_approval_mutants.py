@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 
 from nextgeneration.kernel.canonical import digest
-from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.risk import Assessment, EffectRule, RiskLabel
-from nextgeneration.kernel.tools import Happened, Preview, ToolResult
+from nextgeneration.kernel.tools import Preview
 from nextgeneration.missions.boundaries import BOUNDARIES
 from nextgeneration.missions.effects import Call, Policy
 from nextgeneration.missions.errors import (
@@ -22,12 +20,9 @@ from nextgeneration.missions.errors import (
     DeciderRefused,
     EffectRefused,
     GrantMismatch,
-    OverBudget,
     Parked,
-    ToolFailed,
     VerdictRefused,
 )
-from nextgeneration.missions.schema import MissionRequest
 from nextgeneration.security.permissions import PermissionRules
 from nextgeneration.tools.errors import ToolUnknown
 
@@ -38,27 +33,6 @@ async def parked(bench, task="t1", **args):
     with pytest.raises(Parked) as parking:
         await bench.task(task).call("act", args or {"n": 1})
     return parking.value.approvals[0]
-
-
-async def doubtful(bench, **declared):
-    """A call that was cut short after it was made; nobody knows of its outcome."""
-
-    class Cut(Exception):
-        pass
-
-    def at(place):
-        if place == "effect.called":
-            bench.missions._shared.at = lambda _: None
-            raise Cut
-
-    tool = bench.writer("act", **declared)
-    bench.policy = Policy(standing=("act",))
-    await bench.start()
-    bench.missions._shared.at = at
-    with pytest.raises(Cut):
-        await bench.task().call("act", {"n": 1})
-    await bench.crash()
-    return tool
 
 
 # -- until when an answer holds ----------------------------------------------------------------------------------------
@@ -182,6 +156,8 @@ async def test_each_way_to_an_answer_is_journaled_with_who_and_what(bench, clock
     with pytest.raises(Exception, match="nobody answered"):
         await bench.task("t3").call("act", {"n": 3})
     decided = await bench.events("approval.decided")
+    automatic = next(approval for approval in await bench.approvals.list() if approval.task_id == "t2")
+    assert automatic.decided_at == automatic.created_at
     rows = {approval.id: approval for approval in await bench.approvals.list()}
     assert [(e.task, e.data["verdict"], e.data["by"]) for e in decided] == [
         ("t1", "approved", "human:ada"),
@@ -222,6 +198,26 @@ async def test_what_was_answered_and_used_does_not_keep_the_mission_from_waiting
     assert await bench.claim.wait("an answer is missing")
 
 
+async def test_a_question_that_was_replaced_does_not_keep_the_mission_from_waiting_for_the_new_one(bench):
+    tool = bench.writer("act")
+    await bench.start()
+    first = await parked(bench)
+    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.DESTRUCTIVE)
+    assert await parked(bench) != first
+    assert await bench.claim.wait("an answer is missing")
+
+
+async def test_a_no_without_a_reason_is_told_as_it_was_given(bench):
+    bench.writer("act")
+    await bench.start()
+    assert (await bench.approvals.get(await parked(bench))).decided_at is None
+    await bench.answer("rejected")
+    await bench.again()
+    with pytest.raises(EffectRefused) as refused:
+        await bench.task().call("act", {"n": 1})
+    assert refused.value.why == "human:ada said no"
+
+
 # -- who answers, and what is said of a wrong answer -------------------------------------------------------------------
 
 
@@ -230,7 +226,8 @@ async def test_wrong_answers_are_refused_with_what_would_be_right(bench):
     await bench.start()
     approval = await parked(bench)
     with pytest.raises(DeciderRefused) as nobody:
-        await bench.approvals.decide(approval, "approved", "x" * 500)
+        await bench.approvals.decide(approval, "approved", "\0" + "x" * 500)
+    assert nobody.value.by.startswith("\ufffdxxx")
     assert len(nobody.value.by) == 80
     with pytest.raises(VerdictRefused) as verdict:
         await bench.approvals.decide(approval, "maybe", "human:ada")
@@ -280,9 +277,10 @@ async def test_a_reference_that_fits_several_questions_names_them_all(bench):
 async def test_a_name_no_tool_has_is_shown_short(bench):
     await bench.start()
     with pytest.raises(ToolUnknown) as unknown:
-        bench.task().spec("no\x07such" + "x" * 500)
+        bench.task().spec("no\x07such\n" + "x" * 500)
     assert len(unknown.value.name) == 80
-    assert unknown.value.name.startswith("no\\x07such")
+    assert unknown.value.name.startswith("no\\x07such\\x0a")
+    assert unknown.value.values["hint"] == ""
 
 
 # -- what changed since ------------------------------------------------------------------------------------------------
@@ -294,7 +292,7 @@ async def test_a_name_no_tool_has_is_shown_short(bench):
         ({"a": "1", "same": "x"}, {"a": "2", "same": "x"}, "a: 1 → 2"),
         ({"same": "x"}, {"same": "x", "new": "1"}, "new: None → 1"),
         ({"same": "x", "old": "1"}, {"same": "x"}, "old: 1 → None"),
-        ({"b": "1", "a": "1"}, {"b": "2", "a": "2"}, "a: 1 → 2; b: 1 → 2"),
+        (dict.fromkeys("gfedcba", "1"), dict.fromkeys("gfedcba", "2"), "; ".join(f"{n}: 1 → 2" for n in "abcdefg")),
         ({"a": "x" * 600}, {"a": "y"}, "a: " + "x" * 496 + "…"),
     ],
 )
@@ -314,6 +312,21 @@ async def test_a_stale_approval_names_what_changed_and_nothing_else(bench, befor
         await task.call("act", {}, grant=grant)
     assert stale.value.why == said
     assert tool.calls == []
+
+
+async def test_a_stale_approval_names_a_new_label_first(bench):
+    tool = bench.writer("act")
+    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.WRITE, conditions={"a": "1"})
+    await bench.start()
+    with pytest.raises(Parked):
+        await bench.task().authorise([Call("act", {})], "because")
+    await bench.answer()
+    task = bench.task()
+    grant = await task.authorise([Call("act", {})], "because")
+    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.DESTRUCTIVE, conditions={"a": "2"})
+    with pytest.raises(ApprovalStale) as stale:
+        await task.call("act", {}, grant=grant)
+    assert stale.value.why == "write → destructive; a: 1 → 2"
 
 
 async def test_conditions_named_in_another_order_are_the_same(bench):
@@ -341,62 +354,6 @@ async def test_an_approval_is_of_a_tool_not_only_of_its_arguments(bench):
     with pytest.raises(GrantMismatch):
         await task.call("erase", {"n": 1}, grant=grant)
     assert other.calls == []
-
-
-# -- calls in doubt ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("how", "by"), [("probe", "act.probe"), ("done", "human:ada")])
-async def test_what_was_confirmed_is_recorded_and_not_asked_again(bench, how, by):
-    await doubtful(bench, happened=Happened.YES if how == "probe" else Happened.UNKNOWN)
-    if how == "done":
-        with pytest.raises(Parked):
-            await bench.task().call("act", {"n": 1})
-        await bench.answer("done")
-        await bench.again()
-    result = await bench.task().call("act", {"n": 1})
-    assert by in result.text
-    assert bench.claim.effects["t1", 1].status == "done"
-    (outcome,) = await bench.events("effect.outcome")
-    assert outcome.data == {"tool": "act", "position": 1, "status": "done", "unconfirmed": True, "by": by}
-    if how == "done":
-        (answer,) = await bench.approvals.list()
-        assert answer.used_at is not None
-
-
-async def test_what_was_given_up_says_who_gave_it_up(bench):
-    await doubtful(bench)
-    with pytest.raises(Parked):
-        await bench.task().call("act", {"n": 1})
-    await bench.answer("fail")
-    await bench.again()
-    with pytest.raises(ToolFailed, match="human:ada"):
-        await bench.task().call("act", {"n": 1})
-    (outcome,) = await bench.events("effect.outcome")
-    assert outcome.data["by"] == "human:ada"
-    assert outcome.data["code"] == "NG-EFFECT-006"
-    (answer,) = await bench.approvals.list()
-    assert answer.used_at is not None
-
-
-# -- what a call leaves behind -----------------------------------------------------------------------------------------
-
-
-async def test_a_call_in_doubt_that_has_become_more_dangerous_is_doubted(bench):
-    tool = await doubtful(bench, effect=EffectRule.IDEMPOTENT)
-    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.DESTRUCTIVE)
-    with pytest.raises(Parked):
-        await bench.task().call("act", {"n": 1})
-    (approval,) = await bench.approvals.pending()
-    assert approval.kind == "in_doubt"
-
-
-async def test_a_pure_call_whose_world_changed_while_it_was_cut_short_is_not_doubted(bench):
-    tool = await doubtful(bench, effect=EffectRule.PURE, risk=RiskLabel.SAFE)
-    tool.assess = lambda _a, _c: Assessment(label=RiskLabel.SAFE, conditions={"clock": "later"})
-    await bench.task().call("act", {"n": 1})
-    assert len(tool.calls) == 2
-    assert await bench.approvals.list() == []
 
 
 # -- what a grant and a rule cover -------------------------------------------------------------------------------------
@@ -442,140 +399,3 @@ async def test_a_grant_that_no_human_gave_decides_nothing(bench):
     with pytest.raises(Parked):
         await task.call("act", {}, grant=grant)
     assert tool.calls == []
-
-
-async def test_an_outcome_says_how_it_went_and_how_much_was_found(bench):
-    found = tuple(Finding(rule="r", title=f"t{n}", severity=Severity.LOW, cause=f"c{n}") for n in range(3))
-    bench.tool("look", lambda _a, _c: ToolResult(ok=False, findings=found))
-    await bench.start()
-    await bench.task().call("look", {})
-    (outcome,) = await bench.events("effect.outcome")
-    said = {"tool": "look", "position": 1, "status": "done", "ok": False, "findings": 3, "seconds": 0}
-    assert outcome.data == said
-
-
-async def test_a_calls_time_is_kept_and_counted_again_at_each_replay(bench, clock):
-    bench.tool("look", lambda _a, _c: clock.advance(3))
-    bench.tool("fails", lambda _a, _c: clock.advance(2) or 1 / 0)
-    await bench.start()
-
-    async def run():
-        task = bench.task()
-        await task.call("look", {})
-        with pytest.raises(ToolFailed):
-            await task.call("fails", {})
-        return task.cost
-
-    first = await run()
-    assert (first.tool_calls, first.seconds) == (2, 5)
-    assert [event.data["seconds"] for event in await bench.events("effect.outcome")] == [3, 2]
-    await bench.crash()
-    assert await run() == first
-
-
-async def test_a_failure_is_journaled_with_a_bounded_message(bench):
-    def fails(_args, _context):
-        raise OSError("y" * 5000)
-
-    bench.tool("look", fails)
-    await bench.start()
-    with pytest.raises(ToolFailed):
-        await bench.task().call("look", {})
-    (outcome,) = await bench.events("effect.outcome")
-    assert set(outcome.data) == {"tool", "position", "status", "code", "message", "seconds"}
-    assert "yyy" in outcome.data["message"]
-    assert len(outcome.data["message"]) == 300
-
-
-async def test_a_tool_is_given_the_missions_own_clock_language_and_scratch(bench, clock):
-    """When it is called, and when it is asked how dangerous that would be: then nothing is approved yet."""
-    seen = []
-    tool = bench.writer("act", lambda _a, context: seen.append(context))
-    tool.assess = lambda _a, context: seen.append(context) or Assessment(label=RiskLabel.WRITE)
-    bench.policy = Policy(standing=("act",))
-    mission = await bench.missions.accept(MissionRequest(goal="répare", workspace=str(bench.path), lang="fr"))
-    await bench.take(mission.id)
-    await bench.task().offer("act", {})
-    await bench.task().call("act", {})
-    assert [context.approved for context in seen] == [False, False, False]
-    for context in seen:
-        context.emit("nobody listens")
-        assert context.clock is clock
-        assert context.lang == "fr"
-        assert context.scratch == bench.door.scratch
-
-
-async def test_a_call_that_cannot_be_judged_fails_as_its_tool_says_and_costs_nothing(bench):
-    tool = bench.tool("look")
-
-    def lost(_args, _context):
-        raise ToolUnknown(name="inner", hint="")
-
-    tool.assess = lost
-    await bench.start()
-    for _ in range(2):
-        task = bench.task()
-        with pytest.raises(ToolFailed) as failed:
-            await task.call("look", {})
-        assert failed.value.problem()["code"] == ToolUnknown.code
-        assert task.cost.tool_calls == 0
-        await bench.again()
-    assert tool.calls == []
-
-
-async def test_progress_names_its_call(bench):
-    heard = []
-
-    async def talks(_args, context):
-        context.emit("halfway")
-
-    bench.tool("look", talks)
-    await bench.start()
-    bench.missions.bus.subscribe(heard.append, bench.claim.id)
-    task = bench.task()
-    await task.call("look", {"n": 1})
-    await task.call("look", {"n": 2})
-    progress = [event for event in heard if event.type == "effect.progress"]
-    assert [event.data for event in progress] == [
-        {"tool": "look", "position": 1, "line": "halfway"},
-        {"tool": "look", "position": 2, "line": "halfway"},
-    ]
-    assert {(event.task, event.seq) for event in progress} == {("t1", 0)}
-
-
-# -- limits ------------------------------------------------------------------------------------------------------------
-
-
-async def test_no_time_left_says_how_much_there_was(bench, clock):
-    tool = bench.tool("look")
-    await bench.start()
-    task = bench.task(seconds=10)
-    clock.advance(10)
-    with pytest.raises(OverBudget) as over:
-        await task.call("look", {})
-    assert (over.value.unit, over.value.scope) == ("seconds", "t1")
-    assert tool.calls == []
-
-
-@pytest.mark.parametrize(("own", "left", "whose"), [(0.05, 60, "tool"), (60, 0.06, "task"), (0.05, 0.05, "tool")])
-async def test_the_shorter_limit_ends_a_call_and_is_named(bench, monkeypatch, own, left, whose):
-    monkeypatch.setattr("nextgeneration.missions.performing.GRACE_SECONDS", 0.0)
-
-    async def hangs(_args, _context):
-        await asyncio.sleep(60)
-
-    bench.tool("look", hangs, seconds=own)
-    await bench.start()
-    with pytest.raises(ToolFailed if whose == "tool" else OverBudget) as ended:
-        await bench.task(seconds=left).call("look", {})
-    if whose == "tool":
-        assert ended.value.problem()["code"] == "NG-TOOL-003"
-    else:
-        assert (ended.value.limit, ended.value.unit) == (0.1, "seconds")
-
-
-async def test_a_pure_call_cut_short_runs_again_unasked(bench):
-    tool = await doubtful(bench, effect=EffectRule.PURE, risk=RiskLabel.SAFE)
-    await bench.task().call("act", {"n": 1})
-    assert len(tool.calls) == 2
-    assert await bench.approvals.list() == []

@@ -76,7 +76,8 @@ async def test_a_goal_that_says_nothing_or_too_much_is_refused(missions, goal):
         {"seconds": math.nan},
         {"seconds": math.inf},
         {"seconds": 1e12},
-        {"credits": 5},
+        {"credits": -1},
+        {"credits": 2**53},
     ],
 )
 async def test_a_budget_that_is_none_is_refused(missions, budget):

@@ -1,0 +1,283 @@
+"""What the records and the books say of one model call: its worst case before, its outcome and its cost after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Scopes, SoftWarning
+from nextgeneration.kernel.clock import iso
+from nextgeneration.kernel.errors import NGError
+from nextgeneration.kernel.models import ModelRequest, Usage, Wish
+from nextgeneration.kernel.risk import EffectRule
+from nextgeneration.kernel.show import shortened
+from nextgeneration.missions.access import Candidate, ModelAccess
+from nextgeneration.missions.entries import NOTE, again_of, outcome_of, row_of
+from nextgeneration.missions.leases import Draft
+from nextgeneration.missions.records import Effect
+from nextgeneration.missions.spending import asked_for
+from nextgeneration.storage.database import Connection
+from nextgeneration.storage.errors import RecordDamaged
+from nextgeneration.storage.sealed import seal
+
+if TYPE_CHECKING:
+    from nextgeneration.missions.effects import Door
+
+NAME = "model"
+NO_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A model call as it was issued.
+
+    Attributes:
+        template: whose account it is charged to.
+        credits: what its task may spend, in micro-credits; ``None``: as much as its mission.
+    """
+
+    task: str
+    agent: str
+    template: str
+    position: int
+    key: str
+    digest: str
+    request: ModelRequest
+    wish: Wish
+    credits: int | None = None
+
+    @classmethod
+    def at(
+        cls,
+        mission: str,
+        task: str,
+        agent: str,
+        template: str,
+        position: int,
+        request: ModelRequest,
+        wish: Wish,
+        budget: int | None = None,
+    ) -> Asked:
+        """A call at a position of a task."""
+        key = f"{mission}/{task}/{position}/{NAME}"
+        return cls(task, agent, template, position, key, request.digest(), request, wish, budget)
+
+
+class Booking:
+    """One model call's place in the record and in the books.
+
+    Attributes:
+        effect: what is recorded of it so far.
+    """
+
+    def __init__(self, door: Door, access: ModelAccess, asked: Asked, begun: Effect | None) -> None:
+        self._door = door
+        self._claim = door.claim
+        self._shared = door.claim.shared
+        self._access = access
+        self._asked = asked
+        self._number = 0
+        self.effect = begun
+
+    async def reserve(self, candidate: Candidate, request: ModelRequest, seconds: float) -> Hold:
+        """Hold the worst case and journal that the call is about to be made, in one transaction.
+
+        Args:
+            candidate: the model.
+            request: what it will be asked.
+            seconds: how long to wait for credits that other calls hold.
+
+        Raises:
+            HoldRefused: it does not fit.
+            Parked, EffectRefused: a soft limit would be passed, and a human is asked, or said no.
+        """
+        asked, claim, shared, ledger = self._asked, self._claim, self._shared, self._access.ledger
+        self._number += 1
+        free = candidate.local or not candidate.priced
+        hold = self._hold(candidate, 0 if free else candidate.worst(request))
+        at, before = hold.at, self.effect
+        effect = self._intent(candidate, at)
+        warnings: list[SoftWarning] = []
+
+        def change(connection: Connection) -> None:
+            if not candidate.local and not candidate.priced:
+                ledger.refuse_unpriced(connection, hold.scopes, candidate.name, at, hold.limits)
+            elif not free:
+                warnings[:] = ledger.hold(connection, hold)
+            if before is None:
+                shared.effects.add(connection, row_of(effect, claim.id, shared.tenant))
+            elif not shared.effects.again(connection, again_of(effect, claim.id)):
+                raise RecordDamaged(table="effects", id=asked.key, detail="no open intent")
+
+        about = {
+            "tool": NAME,
+            "agent": asked.agent,
+            "position": asked.position,
+            "label": effect.label,
+            "rule": effect.rule,
+            "digest": asked.digest,
+            "model": candidate.name,
+            "why": shortened(str(candidate.why), NOTE),
+            "held": hold.amount,
+        }
+        kind = "effect.intent" if before is None else "effect.again"
+        shared.at("effect.judged")
+
+        async def attempt() -> None:
+            await claim.commit(Draft(kind, about, asked.task), change=change)
+
+        claim.holds.add(hold.id)
+        try:
+            await self._access.queue.held(hold.scopes, hold.amount, attempt, min(self._access.wait_seconds, seconds))
+        except NGError:
+            claim.holds.discard(hold.id)
+            raise
+        self.effect = claim.effects[asked.task, asked.position] = effect
+        shared.at("effect.intent")
+        await self._confirmed(hold, warnings)
+        return hold
+
+    async def _confirmed(self, hold: Hold, warnings: list[SoftWarning]) -> None:
+        """Have a human asked before a soft limit is passed; what is held meanwhile is given back.
+
+        Raises:
+            Parked: the question is put.
+            EffectRefused: the answer was no.
+        """
+        for warning in warnings:
+            try:
+                await asked_for(self._door, self._asked, warning)
+            except NGError:
+                await self.close(hold, None, HoldStatus.RELEASED, Draft("credits.released", {"hold": hold.id}))
+                raise
+
+    def _hold(self, candidate: Candidate, worst: int) -> Hold:
+        claim = self._claim
+        return Hold(
+            id=f"{self._asked.key}/{claim.attempt}.{self._number}",
+            amount=worst,
+            scopes=self._scopes(candidate),
+            attempt=claim.attempt,
+            at=iso(claim.clock.now()),
+            limits=self._limits(),
+        )
+
+    def _limits(self) -> tuple[Limit, ...]:
+        """The mission's and the task's budgets: they come with the call."""
+        mission, asked = self._claim.mission, self._asked
+        limits = []
+        if mission.budget.credits is not None:
+            limits.append(Limit("mission", mission.id, mission.budget.credits))
+        if asked.credits is not None:
+            limits.append(Limit("task", f"{mission.id}/{asked.task}", asked.credits))
+        return tuple(limits)
+
+    def _scopes(self, candidate: Candidate) -> Scopes:
+        mission = self._claim.mission
+        return Scopes(
+            tenant=mission.tenant,
+            user=mission.options.user,
+            agent=self._asked.template,
+            mission=mission.id,
+            task=self._asked.task,
+            model=candidate.name,
+        )
+
+    def _intent(self, candidate: Candidate | None, at: str) -> Effect:
+        asked = self._asked
+        model = "" if candidate is None else candidate.name
+        about = {"model": model, "purpose": asked.wish.purpose, "messages": len(asked.request.messages)}
+        return Effect(
+            task=asked.task,
+            position=asked.position,
+            name=NAME,
+            digest=asked.digest,
+            rule=EffectRule.IDEMPOTENT.value,
+            label="safe" if candidate is None or candidate.local else "network",
+            status="intent",
+            attempt=self._claim.attempt,
+            args=seal({"args": about, "conditions": {}}),
+            outcome=None,
+            approval=None,
+            approval_call=None,
+            started_at=at,
+            ended_at=None,
+            seconds=0.0,
+        )
+
+    async def close(
+        self, hold: Hold, cost: int | None, status: HoldStatus, draft: Draft, usage: Usage | None = None
+    ) -> int:
+        """Close the hold of a try that gave no answer, with what the journal says of it; what was charged."""
+        return await self._close(hold, cost, status, draft, usage or NO_USAGE)
+
+    async def settle(
+        self, hold: Hold, cost: int, usage: Usage, status: str, outcome: str, about: dict[str, Any], seconds: float
+    ) -> None:
+        """Record the outcome of the call, and settle what it cost, in one transaction."""
+        asked, effect = self._asked, self.effect
+        at = iso(self._claim.clock.now())
+        values = outcome_of(self._claim.id, asked.task, asked.position, status, outcome, at, seconds)
+        data = {"tool": NAME, "position": asked.position, "status": status, **about}
+        await self._close(hold, cost, HoldStatus.SETTLED, Draft("effect.outcome", data), usage, values)
+        if effect is not None:
+            effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, seconds
+        self._shared.at("effect.outcome")
+
+    async def _close(
+        self,
+        hold: Hold,
+        cost: int | None,
+        status: HoldStatus,
+        draft: Draft,
+        usage: Usage,
+        values: dict[str, Any] | None = None,
+    ) -> int:
+        claim, shared, ledger = self._claim, self._shared, self._access.ledger
+        at, tenant = iso(claim.clock.now()), hold.scopes.tenant
+        charged = 0
+
+        def change(connection: Connection) -> None:
+            nonlocal charged
+            if hold.amount:
+                settled = ledger.settle(connection, hold.id, cost, status=status, at=at, usage=usage, tenant=tenant)
+                charged = settled.charged
+            elif status is not HoldStatus.RELEASED:
+                ledger.record(connection, hold, usage=usage)
+            if values is not None and shared.effects.settle(connection, values) != 1:
+                raise RecordDamaged(table="effects", id=self._asked.key, detail="no open intent")
+
+        await claim.commit(Draft(draft.type, draft.data, self._asked.task), change=change, answer=True)
+        claim.holds.discard(hold.id)
+        self._access.queue.settled(hold.scopes)
+        return charged
+
+    async def end(self, status: str, outcome: str, problem: dict[str, Any], seconds: float) -> None:
+        """Record that the call came to nothing, whether or not it was ever begun."""
+        asked, claim, shared = self._asked, self._claim, self._shared
+        at = iso(claim.clock.now())
+        about = {
+            "tool": NAME,
+            "agent": asked.agent,
+            "position": asked.position,
+            "status": status,
+            "code": problem["code"],
+            "message": shortened(problem["message"], NOTE),
+        }
+        effect = self.effect
+        fresh = effect is None
+        if effect is None:
+            effect = self._intent(None, at)
+        effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, seconds
+        values = outcome_of(claim.id, asked.task, asked.position, status, outcome, at, seconds)
+
+        def change(connection: Connection) -> None:
+            if fresh:
+                shared.effects.add(connection, row_of(effect, claim.id, shared.tenant))
+            elif shared.effects.settle(connection, values) != 1:
+                raise RecordDamaged(table="effects", id=asked.key, detail="no open intent")
+
+        kind = "effect.refused" if status == "refused" else "effect.outcome"
+        await claim.commit(Draft(kind, about, asked.task), change=change, answer=True)
+        self.effect = claim.effects[asked.task, asked.position] = effect
+        shared.at(kind)

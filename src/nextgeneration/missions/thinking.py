@@ -1,0 +1,266 @@
+"""One call of a language model, from the choice of the model to its settled outcome.
+
+The worst case is held against every limit in the transaction that journals the intent; the outcome and what it cost
+are one transaction after it. Another try, on the same model or the next, is the same effect with a hold of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nextgeneration.credits.errors import HoldRefused, OverLimit
+from nextgeneration.credits.schema import Hold, HoldStatus
+from nextgeneration.kernel.models import ModelAnswer, ModelRequest
+from nextgeneration.kernel.reports import Cost
+from nextgeneration.kernel.show import shortened
+from nextgeneration.missions.access import Candidate, ModelAccess
+from nextgeneration.missions.booking import NAME, Asked, Booking
+from nextgeneration.missions.entries import NOTE
+from nextgeneration.missions.errors import ModelsFailed, OverBudget
+from nextgeneration.missions.leases import Draft
+from nextgeneration.missions.outcomes import failure, refusal, remake
+from nextgeneration.missions.records import Effect
+from nextgeneration.models.errors import ModelFailure, ModelTimedOut, RubbishAnswer
+from nextgeneration.models.retries import delay
+from nextgeneration.storage.errors import RecordDamaged
+from nextgeneration.storage.sealed import plain, seal, unseal
+
+if TYPE_CHECKING:
+    from nextgeneration.missions.effects import Door
+
+logger = logging.getLogger(__name__)
+
+Listen = Callable[[str], None]
+
+
+class Thought:
+    """The making of one model call.
+
+    Attributes:
+        cost: what it cost, all tries together.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        access: ModelAccess,
+        asked: Asked,
+        begun: Effect | None,
+        seconds_left: Callable[[], float],
+        listen: Listen | None = None,
+    ) -> None:
+        self._claim = door.claim
+        self._access = access
+        self._asked = asked
+        self._booking = Booking(door, access, asked, begun)
+        self._seconds_left = seconds_left
+        self._heard = _Heard(listen) if listen else None
+        self.cost = Cost()
+
+    async def run(self) -> ModelAnswer:
+        """Ask the models in their order until one answers.
+
+        Raises:
+            ModelsFailed: none did.
+            OverBudget: what it could cost fits no limit.
+            Parked: a human is asked whether to go on beyond a soft limit.
+        """
+        try:
+            choice = self._access.gateway.candidates(self._asked.wish, self._asked.request)
+        except ModelFailure as error:
+            raise await self._given_up(error) from None
+        refused: HoldRefused | None = None
+        last: ModelFailure | None = None
+        for candidate in choice.candidates:
+            try:
+                return await self._with(candidate)
+            except HoldRefused as error:
+                refused = error
+            except ModelFailure as error:
+                last = error
+                if not error.other:
+                    break
+        if last is None and refused is not None:
+            raise await self._over(refused)
+        raise await self._given_up(last)
+
+    # -- one model ---------------------------------------------------------------------------------------------------
+
+    async def _with(self, candidate: Candidate) -> ModelAnswer:
+        """Ask one model, again where nothing was billed.
+
+        Raises:
+            ModelFailure: it does not answer.
+            HoldRefused: its worst case does not fit.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            request, hold = await self._held(candidate)
+            answer = await self._answer(candidate, request, hold)
+            if isinstance(answer, ModelAnswer):
+                return await self._settled(candidate, hold, answer)
+            await self._lost(candidate, hold, answer)
+            pause = delay(answer, tries, jitter=self._access.random())
+            if pause is None or pause >= self._seconds_left():
+                raise answer
+            await asyncio.sleep(pause)
+
+    async def _held(self, candidate: Candidate) -> tuple[ModelRequest, Hold]:
+        """Hold the worst case; when it can never fit, that of a shorter answer."""
+        request, left = self._asked.request, max(self._seconds_left(), 0.0)
+        try:
+            return request, await self._booking.reserve(candidate, request, left)
+        except OverLimit as error:
+            smaller = candidate.fit(request, int(error.left))
+            if smaller is None:
+                raise
+            return smaller, await self._booking.reserve(candidate, smaller, left)
+
+    async def _answer(self, candidate: Candidate, request: ModelRequest, hold: Hold) -> ModelAnswer | ModelFailure:
+        """Ask the model under what is left of the time; its answer, or why there is none."""
+        started = self._claim.clock.monotonic()
+        left = max(self._seconds_left(), 0.0)
+        timer = asyncio.timeout(left)
+        try:
+            async with timer:
+                return await candidate.client.answer(request, self._heard.hear if self._heard else None)
+        except ModelFailure as error:
+            return error
+        except TimeoutError as error:
+            if timer.expired():
+                return ModelTimedOut(model=candidate.name, seconds=round(left, 1), other=False)
+            return _unforeseen(candidate, error)
+        except asyncio.CancelledError:
+            if not self._claim.over:
+                about = {"tool": NAME, "position": self._asked.position, "model": candidate.name}
+                lost = self._booking.close(hold, None, HoldStatus.UNCONFIRMED, Draft("credits.unconfirmed", about))
+                await asyncio.shield(lost)
+            raise
+        except Exception as error:
+            logger.exception("%s failed unforeseen", self._asked.key)
+            return _unforeseen(candidate, error)
+        finally:
+            seconds = round(self._claim.clock.monotonic() - started, 6)
+            self.cost += Cost(model_calls=1, seconds=seconds)
+            if self._heard:
+                self._heard.again()
+            self._claim.shared.at("effect.called")
+
+    # -- what became of it -------------------------------------------------------------------------------------------
+
+    async def _settled(self, candidate: Candidate, hold: Hold, answer: ModelAnswer) -> ModelAnswer:
+        cost = candidate.cost(answer.usage) if hold.amount else 0
+        data: dict[str, Any] = plain(answer.as_data())
+        kept = ModelAnswer.of(data)
+        about = {
+            "model": kept.model,
+            "finish": kept.finish.value,
+            "calls": [call.name for call in kept.calls],
+            "usage": data["usage"],
+            "credits": cost,
+            "seconds": self.cost.seconds,
+        }
+        spent = self.cost + Cost(credits=cost)
+        outcome = seal({"answer": data, "credits": spent.credits, "model_calls": spent.model_calls})
+        await self._booking.settle(hold, cost, answer.usage, "done", outcome, about, spent.seconds)
+        self.cost = spent
+        candidate.succeeded(spent.seconds)
+        return kept
+
+    async def _lost(self, candidate: Candidate, hold: Hold, error: ModelFailure) -> None:
+        """Settle a try that gave no answer to what is known of its bill."""
+        status: HoldStatus = HoldStatus.UNCONFIRMED
+        cost: int | None = None
+        if error.spent == "none":
+            status = HoldStatus.RELEASED
+        elif error.spent == "known" and error.usage is not None:
+            status, cost = HoldStatus.SETTLED, candidate.cost(error.usage) if hold.amount else 0
+        problem = error.problem(self._claim.mission.lang)
+        about = {
+            "tool": NAME,
+            "position": self._asked.position,
+            "model": candidate.name,
+            "code": problem["code"],
+            "message": shortened(problem["message"], NOTE),
+            "billed": error.spent,
+        }
+        charged = await self._booking.close(hold, cost, status, Draft("effect.tried", about), error.usage)
+        self.cost += Cost(credits=charged)
+        candidate.failed(error)
+
+    async def _given_up(self, error: ModelFailure | None) -> ModelsFailed:
+        """Record that no model answered; what to raise."""
+        problem: dict[str, Any] = {"code": "", "message": "", "hint": ""}
+        if error is not None:
+            problem = error.problem(self._claim.mission.lang)
+        await self._booking.end("failed", failure(problem), problem, self.cost.seconds)
+        return models_failed(problem)
+
+    async def _over(self, error: HoldRefused) -> OverBudget:
+        """Record that no limit leaves room for the call; what to raise."""
+        scope = str(error.values.get("limit") or error.values.get("account") or error.values.get("model"))
+        left = error.values.get("left", 0)
+        over = OverBudget(scope=scope, limit=str(left), unit="credits")
+        await self._booking.end("refused", refusal(over), error.problem(self._claim.mission.lang), self.cost.seconds)
+        return over
+
+
+class _Heard:
+    """Hands a text on piece by piece, and never twice: what a second try repeats is left out."""
+
+    def __init__(self, listen: Listen) -> None:
+        self._listen = listen
+        self._shown = ""
+        self._repeated = 0
+        self._astray = False
+
+    def hear(self, piece: str) -> None:
+        """The next piece of this try."""
+        if self._astray:
+            return
+        known = self._shown[self._repeated : self._repeated + len(piece)]
+        if not piece.startswith(known):
+            # Another answer than the one that broke off: the reader has its beginning, the report the whole of it.
+            self._astray = True
+            return
+        self._repeated += len(piece)
+        fresh = piece[len(known) :]
+        if fresh:
+            self._shown += fresh
+            self._listen(fresh)
+
+    def again(self) -> None:
+        """Another try begins."""
+        self._repeated, self._astray = 0, False
+
+
+def _unforeseen(candidate: Candidate, error: BaseException) -> ModelFailure:
+    return RubbishAnswer(model=candidate.name, detail=f"{type(error).__name__}: {str(error)[:200]}")
+
+
+def models_failed(problem: dict[str, Any]) -> ModelsFailed:
+    """What is raised when no model answered, at the call and at each replay."""
+    return ModelsFailed(message=problem.get("message", ""), hint=problem.get("hint", ""), problem=problem)
+
+
+def replayed_thought(effect: Effect, key: str) -> tuple[ModelAnswer, Cost]:
+    """The recorded answer of a model, and what it cost.
+
+    Raises:
+        ModelsFailed, OverBudget: that is what was recorded.
+        RecordDamaged: the record is not what was written.
+    """
+    said = unseal(effect.outcome or "", "effects", key)
+    if effect.status == "done":
+        try:
+            cost = Cost(model_calls=said["model_calls"], credits=said["credits"], seconds=effect.seconds)
+            return ModelAnswer.of(said["answer"]), cost
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordDamaged(table="effects", id=key, detail=str(error)) from None
+    if "refusal" in said:
+        raise remake(said["refusal"], key)
+    raise models_failed(said["problem"])

@@ -1,0 +1,410 @@
+"""Model calls through the door: held before, settled after, replayed, fallen back, never beyond a limit."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from nextgeneration.credits.ledger import Ledger
+from nextgeneration.credits.schema import HoldStatus, Limit, Scopes
+from nextgeneration.credits.service import Credits
+from nextgeneration.credits.waiting import Queue
+from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ModelRequest, ToolCall, Usage, Wish
+from nextgeneration.missions.access import ModelAccess
+from nextgeneration.missions.errors import EffectMismatch, EffectRefused, ModelsFailed, OverBudget, Parked
+from nextgeneration.models.errors import BadModelRequest, ModelRateLimited, NoModel, StreamBroken
+
+ASK = ModelRequest((Message("user", "how many?"),), max_output=100)
+WISH = Wish()
+WORST, COST = 1_000, 600
+
+
+@dataclass
+class Model:
+    """A model at a price: 10 micro-credits a token of its longest answer, 6 for what it really says."""
+
+    name: str = "far:model"
+    says: Any = "three"
+    local: bool = False
+    priced: bool = True
+    why: str = "liked"
+    asked: list[ModelRequest] = field(default_factory=list)
+    failures: list[Any] = field(default_factory=list)
+
+    @property
+    def client(self) -> Model:
+        return self
+
+    def worst(self, request: ModelRequest) -> int:
+        return 10 * request.max_output
+
+    def cost(self, usage: Usage) -> int:
+        return 6 * usage.output
+
+    def fit(self, request: ModelRequest, amount: int) -> ModelRequest | None:
+        if amount < 300:
+            return None
+        return ModelRequest(request.messages, max_output=amount // 10)
+
+    def succeeded(self, seconds: float) -> None:
+        self.failures.append(None)
+
+    def failed(self, error: Exception) -> None:
+        self.failures.append(error)
+
+    async def answer(self, request: ModelRequest, listen: Any = None) -> ModelAnswer:
+        self.asked.append(request)
+        said = self.says(len(self.asked), listen) if callable(self.says) else self.says
+        if asyncio.iscoroutine(said):
+            said = await said
+        if isinstance(said, Exception):
+            raise said
+        if isinstance(said, ModelAnswer):
+            return said
+        return ModelAnswer(said, usage=Usage(10, min(100, request.max_output)), model=self.name)
+
+
+@dataclass
+class Gateway:
+    models: list[Model]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def candidates(self) -> Any:
+        def choose(wish: Wish, request: ModelRequest | None = None) -> Any:
+            if not self.models:
+                raise NoModel(detail="none")
+            return Choice(tuple(self.models))
+
+        return choose
+
+    def available(self, wish: Wish) -> bool:
+        return bool(self.models)
+
+
+@dataclass
+class Choice:
+    candidates: tuple[Model, ...]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture
+def think(bench, storage):
+    """A mission with these models; gives the models back."""
+
+    async def start(*models: Model, **about: Any) -> None:
+        bench.access = ModelAccess(Gateway(list(models)), Ledger(), Queue(), wait_seconds=30, random=lambda: 0.0)
+        bench.credits = Credits(storage, clock=bench.missions._shared.clock)
+        await bench.start(**about)
+
+    return start
+
+
+async def spent(bench) -> tuple[int, int]:
+    """What the mission has spent and holds."""
+    (line,) = await bench.credits.report("mission") or [None]
+    return (line.charged, line.held) if line else (0, 0)
+
+
+async def test_a_call_is_held_before_and_settled_after_and_never_made_again(bench, think):
+    model = Model()
+    await think(model)
+    task = bench.task()
+    first = await task.think(ASK, WISH)
+    assert first == ModelAnswer("three", usage=Usage(10, 100), model="far:model")
+    assert await spent(bench) == (COST, 0)
+    assert task.cost.credits == COST
+    assert task.cost.model_calls == 1
+    intent, outcome = await bench.events("effect.intent", "effect.outcome")
+    assert (intent.data["model"], intent.data["held"], intent.data["why"]) == ("far:model", WORST, "liked")
+    assert (outcome.data["credits"], outcome.data["usage"]) == (COST, {"input": 10, "output": 100})
+    await bench.crash(saved=False)
+    again = bench.task()
+    assert await again.think(ASK, WISH) == first
+    assert len(model.asked) == 1
+    assert await spent(bench) == (COST, 0)
+    assert again.cost == task.cost
+
+
+async def test_what_a_model_said_comes_back_whole(bench, think):
+    said = ModelAnswer(
+        "a\ud800",
+        (ToolCall("c1", "fs.read", {"path": "x"}), ToolCall("c2", "?", None, "{")),
+        Finish.CALLS,
+        Usage(5, 7, cached=2, estimated=True),
+        "far:model",
+        {"far": {"signed": "…"}},
+    )
+    await think(Model(says=said))
+    first = await bench.task().think(ASK, WISH)
+    assert first.text == "a?"
+    assert first.calls == said.calls
+    assert (first.finish, first.usage, first.extra) == (said.finish, said.usage, said.extra)
+    await bench.crash()
+    assert await bench.task().think(ASK, WISH) == first
+
+
+async def test_another_question_than_before_is_refused(bench, think):
+    await think(Model())
+    await bench.task().think(ASK, WISH)
+    await bench.crash()
+    with pytest.raises(EffectMismatch):
+        await bench.task().think(ModelRequest((Message("user", "else"),)), WISH)
+
+
+async def test_a_crash_during_the_call_charges_all_it_could_have_cost(bench, think):
+    async def dies(number: int, _listen: Any) -> Any:
+        if number == 1:
+            await asyncio.sleep(3600)
+        return "three"
+
+    model = Model(says=dies)
+    await think(model)
+    call = asyncio.create_task(bench.task().think(ASK, WISH))
+    while not model.asked:
+        await asyncio.sleep(0)
+    bench.claim.flights.clear()
+    await bench.crash()
+    assert await spent(bench) == (WORST, 0)
+    (claimed,) = [e for e in await bench.events("mission.claimed") if "unconfirmed" in e.data]
+    assert claimed.data["unconfirmed"][0]["credits"] == WORST
+    assert (await bench.task().think(ASK, WISH)).text == "three"
+    assert await spent(bench) == (WORST + COST, 0)
+    (mission,) = await bench.credits.history(limit=1)
+    assert mission.status in {HoldStatus.SETTLED, HoldStatus.UNCONFIRMED}
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+
+
+async def test_a_cancelled_call_is_charged_as_unconfirmed(bench, think):
+    model = Model(says=lambda _n, _l: asyncio.sleep(3600))
+    await think(model)
+    call = asyncio.create_task(bench.task().think(ASK, WISH))
+    while not model.asked:
+        await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    assert await spent(bench) == (WORST, 0)
+    assert len(await bench.events("credits.unconfirmed")) == 1
+
+
+async def test_a_mission_that_is_cancelled_leaves_nothing_held(bench, think):
+    model = Model(says=lambda _n, _l: asyncio.sleep(3600))
+    await think(model)
+    call = asyncio.create_task(bench.task().think(ASK, WISH))
+    while not model.asked:
+        await asyncio.sleep(0)
+    await bench.missions.cancel(bench.claim.id, "human:ada")
+    await asyncio.gather(call, return_exceptions=True)
+    await bench.claim.release()
+    assert await spent(bench) == (WORST, 0)
+
+
+async def test_no_number_of_calls_at_once_passes_the_missions_budget(bench, think):
+    """Each fits alone, not all together: they wait for each other, and the last ones are refused."""
+
+    async def slow(_number: int, _listen: Any) -> str:
+        await asyncio.sleep(0.001)
+        return "three"
+
+    model = Model(says=slow)
+    await think(model, spend=10_000)
+    tasks = [bench.task(f"t{n}") for n in range(40)]
+    answers = await asyncio.gather(*(task.think(ASK, WISH) for task in tasks), return_exceptions=True)
+    charged, held = await spent(bench)
+    assert held == 0
+    assert charged <= 10_000
+    assert charged == sum(6 * a.usage.output for a in answers if isinstance(a, ModelAnswer))
+    assert charged > 10_000 - WORST
+    assert all(isinstance(a, (ModelAnswer, OverBudget)) for a in answers)
+
+
+async def test_what_can_never_fit_is_asked_for_a_shorter_answer_then_refused(bench, think):
+    model = Model()
+    await think(model, spend=WORST + COST + 100)
+    task = bench.task()
+    for _ in range(2):
+        await task.think(ASK, WISH)
+    assert [request.max_output for request in model.asked] == [100, 100]
+    await bench.crash()
+
+
+async def test_a_shorter_answer_is_asked_for_when_the_whole_does_not_fit(bench, think):
+    model = Model(says=lambda n, _l: ModelAnswer("x", usage=Usage(1, 30), model="far:model"))
+    await think(model, spend=400)
+    task = bench.task()
+    await task.think(ASK, WISH)
+    assert [request.max_output for request in model.asked] == [40]
+    for _ in range(2):
+        with pytest.raises(OverBudget) as over:
+            await task.think(ASK, WISH)
+        assert over.value.exit_code == 6
+    assert len(model.asked) == 1
+    await bench.crash()
+    again = bench.task()
+    await again.think(ASK, WISH)
+    with pytest.raises(OverBudget):
+        await again.think(ASK, WISH)
+
+
+async def test_a_tasks_share_is_a_limit_of_its_own(bench, think):
+    model = Model()
+    await think(model)
+    with pytest.raises(OverBudget):
+        await bench.task("t1", credits=200).think(ASK, WISH)
+    await bench.task("t2", credits=WORST).think(ASK, WISH)
+    assert len(model.asked) == 1
+
+
+async def test_a_tasks_model_calls_are_limited(bench, think):
+    model = Model()
+    await think(model)
+    task = bench.task(model_calls=2)
+    await task.think(ASK, WISH)
+    await task.think(ASK, WISH)
+    with pytest.raises(OverBudget, match="model_calls"):
+        await task.think(ASK, WISH)
+    assert len(model.asked) == 2
+
+
+async def test_a_busy_model_is_asked_again_and_pays_once(bench, think):
+    busy = ModelRateLimited(model="far:model", detail="busy", retry_after=0.0)
+    model = Model(says=lambda n, _l: busy if n < 3 else "three")
+    await think(model)
+    assert (await bench.task().think(ASK, WISH)).text == "three"
+    assert len(model.asked) == 3
+    assert await spent(bench) == (COST, 0)
+    tried = await bench.events("effect.tried")
+    assert [(event.data["code"], event.data["billed"]) for event in tried] == [("NG-MODELS-002", "none")] * 2
+    assert len(await bench.events("effect.again")) == 2
+
+
+async def test_the_next_model_answers_when_the_first_does_not(bench, think):
+    broken = StreamBroken(model="far:first", detail="reset")
+    first, second = Model("far:first", says=broken), Model("far:second")
+    await think(first, second)
+    task = bench.task()
+    assert (await task.think(ASK, WISH)).model == "far:second"
+    assert len(first.asked) == 1, "what may have been billed is not tried again"
+    assert await spent(bench) == (WORST + COST, 0)
+    assert task.cost.credits == WORST + COST
+    assert first.failures == [broken]
+
+
+async def test_a_break_whose_bill_is_known_costs_what_was_billed(bench, think):
+    broken = StreamBroken(model="far:first", detail="reset", spent="known", usage=Usage(10, 20))
+    await think(Model("far:first", says=broken), Model("far:second"))
+    await bench.task().think(ASK, WISH)
+    assert await spent(bench) == (120 + COST, 0)
+
+
+async def test_when_no_model_answers_the_failure_is_recorded(bench, think):
+    refuses = BadModelRequest(model="far:model", detail="no", other=False)
+    model, never = Model(says=refuses), Model("far:second")
+    await think(model, never)
+    with pytest.raises(ModelsFailed) as failed:
+        await bench.task().think(ASK, WISH)
+    assert failed.value.problem()["code"] == "NG-MODELS-008"
+    await bench.crash()
+    with pytest.raises(ModelsFailed) as again:
+        await bench.task().think(ASK, WISH)
+    assert again.value.problem() == failed.value.problem()
+    assert (len(model.asked), len(never.asked)) == (1, 0)
+
+
+@pytest.mark.parametrize("models", [[], None])
+async def test_without_a_model_it_is_said_so(bench, think, models):
+    await think()
+    if models is None:
+        bench.door.access = None
+    task = bench.task()
+    assert not task.models(WISH)
+    with pytest.raises(ModelsFailed):
+        await task.think(ASK, WISH)
+
+
+async def test_a_model_that_raises_what_nobody_foresaw_is_charged_and_left(bench, think):
+    await think(Model("far:first", says=RuntimeError("boom")), Model("far:second"))
+    assert (await bench.task().think(ASK, WISH)).model == "far:second"
+    assert await spent(bench) == (WORST + COST, 0)
+
+
+async def test_a_model_on_this_machine_costs_nothing_and_is_counted(bench, think):
+    await think(Model("here:model", local=True), spend=0)
+    task = bench.task()
+    await task.think(ASK, WISH)
+    assert await spent(bench) == (0, 0)
+    (line,) = await bench.credits.report("model")
+    assert (line.name, line.calls, line.output) == ("here:model", 1, 100)
+
+
+async def test_a_model_without_a_price_is_refused_under_a_hard_limit(bench, think):
+    model = Model(priced=False)
+    await think(model)
+    with pytest.raises(OverBudget):
+        await bench.task().think(ASK, WISH)
+    assert model.asked == []
+
+
+async def test_a_listener_never_hears_the_same_twice(bench, think):
+    broken = StreamBroken(model="far:model", detail="reset", spent="none", again=True)
+
+    def says(number: int, listen: Any) -> Any:
+        pieces = [["on", "e tw"], ["one ", "two", " three"]][number - 1]
+        for piece in pieces:
+            listen(piece)
+        return broken if number == 1 else "one two three"
+
+    await think(Model(says=says))
+    heard: list[str] = []
+    await bench.task().think(ASK, WISH, heard.append)
+    assert "".join(heard) == "one two three"
+
+
+async def test_a_soft_limit_asks_once_before_it_is_passed(bench, think):
+    model = Model()
+    await think(model, user="ada")
+    await bench.credits.set_limit(Limit("user", "ada", 1_100, soft=True), by="human:ada")
+    with pytest.raises(Parked):
+        await bench.task().think(ASK, WISH)
+    assert model.asked == []
+    assert await spent(bench) == (0, 0)
+    (approval,) = await bench.approvals.pending()
+    assert "user:ada" in approval.title
+    await bench.answer()
+    await bench.again()
+    task = bench.task()
+    await task.think(ASK, WISH)
+    assert len(model.asked) == 1
+    with pytest.raises(Parked):
+        await task.think(ASK, WISH)
+    await bench.answer("rejected")
+    await bench.again()
+    task = bench.task()
+    await task.think(ASK, WISH)
+    with pytest.raises(EffectRefused):
+        await task.think(ASK, WISH)
+    assert len(model.asked) == 1
+    assert await spent(bench) == (COST, 0)
+
+
+async def test_calls_of_one_answer_may_run_side_by_side_at_places_of_their_own(bench, think):
+    model = Model(says=lambda n, _l: f"answer {n}")
+    await think(model)
+    task = bench.task()
+    first, second = task.think(ASK, WISH), task.think(ASK, WISH)
+    answers = await asyncio.gather(second, first)
+    await bench.crash()
+    task = bench.task()
+    assert [await task.think(ASK, WISH), await task.think(ASK, WISH)] == [answers[1], answers[0]]
+
+
+async def test_the_books_know_whom_each_call_concerned(bench, think, storage):
+    await think(Model(), user="ada")
+    await bench.door.task("t1", "reader_2", template="reader").think(ASK, WISH)
+    (entry,) = await bench.credits.history()
+    assert entry.scopes == Scopes(user="ada", agent="reader", mission=bench.claim.id, task="t1", model="far:model")
+    assert await bench.credits.verify() == []
