@@ -93,9 +93,9 @@ async def measure() -> list[dict[str, Any]]:
 
 
 async def rows(services: Services, folder: str) -> list[dict[str, Any]]:
+    tune_collector()  # as the `nextgen` command does
     for _ in range(20):
         await mission(services, folder)
-    tune_collector()  # as the `nextgen` command does
     bare = statistics.median([await by_hand() for _ in range(200)])
     cpu = process_time()
     alone = sorted([await mission(services, folder) for _ in range(100)])

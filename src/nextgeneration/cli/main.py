@@ -12,11 +12,13 @@ import typer
 from typer.main import get_command
 
 from nextgeneration.cli.commands import agents, approvals, basics, missions, run, templates, tools
+from nextgeneration.cli.commands import credits as credit_commands
 from nextgeneration.cli.options import INTERRUPTED, text, told, unforeseen
 from nextgeneration.cli.pages import PANELS, Command, Group
 from nextgeneration.cli.usage import usage_error
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.errors import NGError
+from nextgeneration.services.process import tune_collector
 
 app = typer.Typer(
     name="nextgen",
@@ -49,6 +51,7 @@ app.command("try", cls=Command, help=run.TRY_HELP, rich_help_panel=START)(run.tr
 app.command("run", cls=Command, help=run.RUN_HELP, epilog=run.RUN_EXAMPLES, rich_help_panel=START)(run.run)
 app.add_typer(missions.app, name="missions", rich_help_panel=WORK)
 app.add_typer(approvals.app, name="approvals", rich_help_panel=WORK)
+app.add_typer(credit_commands.app, name="credits", rich_help_panel=WORK)
 app.add_typer(templates.app, name="templates", rich_help_panel=TEAM)
 app.add_typer(agents.app, name="agents", rich_help_panel=TEAM)
 app.add_typer(tools.app, name="tools", rich_help_panel=TEAM)
@@ -63,6 +66,7 @@ for command, about in (
 
 def main() -> None:
     """Entry point of the installed command."""
+    tune_collector()
     _open_streams()
     sys.exit(run_command(sys.argv[1:]))
 
