@@ -215,6 +215,23 @@ class Model(Part):
         default=[],
         max_length=20,
     )
+    max_output: int | None = said(
+        "most tokens of one answer (default 4096)",
+        "jetons d'une réponse au plus (défaut 4096)",
+        default=None,
+        ge=16,
+        le=1_000_000,
+    )
+    temperature: float | None = said(
+        "0 to 2; default: the model's own", "0 à 2 ; défaut : celle du modèle", default=None, ge=0, le=2
+    )
+    context: int | None = said(
+        "tokens of conversation before it is shortened (default 96000)",
+        "jetons de conversation avant qu'elle soit abrégée (défaut 96000)",
+        default=None,
+        ge=1_000,
+        le=10_000_000,
+    )
 
 
 def _rule(text: str) -> str:

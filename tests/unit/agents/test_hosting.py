@@ -106,7 +106,7 @@ async def test_hooks_guard_the_agent_inside_a_task_and_outside(installed_hooks: 
     assert agent.performance_metrics["tasks_completed"] == 1
 
 
-@pytest.mark.parametrize("runtime", ["llm", "python", "wasm", "remote"])
+@pytest.mark.parametrize("runtime", ["python", "wasm", "remote"])
 async def test_a_runtime_that_is_not_here_is_named(runtime: str) -> None:
     agent = AgentTemplate.from_dict(ROOT | {"runtime": runtime}).create_instance()
     with pytest.raises(RuntimeMissing, match=runtime):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.agents.errors import RuntimeMissing
+from nextgeneration.agents.runtimes.llm import run_llm, think, thinks
 from nextgeneration.agents.runtimes.playbook import run_playbook
 
 if TYPE_CHECKING:
@@ -13,8 +14,16 @@ if TYPE_CHECKING:
     from nextgeneration.kernel.reports import Report
     from nextgeneration.templates.revision import Revision
 
-RUNTIMES = {"auto": run_playbook, "playbook": run_playbook}
-"""``auto`` is the playbook where no model answers."""
+
+async def run_auto(
+    revision: Revision, input_data: Mapping[str, Any], config: Mapping[str, Any], context: TaskContext
+) -> Report:
+    """A model's run where one is there that can do the work, the playbook otherwise."""
+    chosen = think if await thinks(revision, context) else run_playbook
+    return await chosen(revision, input_data, config, context)
+
+
+RUNTIMES = {"auto": run_auto, "playbook": run_playbook, "llm": run_llm}
 
 
 async def run(

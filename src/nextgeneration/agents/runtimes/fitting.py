@@ -27,7 +27,7 @@ async def misfit(schema: Mapping[str, Any], value: Any) -> str | None:
     """What does not fit, with its place; ``None`` when all fits. A schema that cannot be applied fits nothing."""
     if not schema:
         return None
-    if not _can_be_slow(schema):
+    if not can_be_slow(schema):
         return first_misfit(schema, value)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-m", __name__, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
@@ -48,7 +48,8 @@ async def misfit(schema: Mapping[str, Any], value: Any) -> str | None:
     return answer
 
 
-def _can_be_slow(schema: Any) -> bool:
+def can_be_slow(schema: Any) -> bool:
+    """Whether applying a schema may take long."""
     waiting = [schema]
     while waiting:
         part = waiting.pop()

@@ -1,0 +1,63 @@
+"""What a model's agent needs of the world: its task's door, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Wish
+from nextgeneration.kernel.reports import Cost
+from nextgeneration.kernel.tools import ToolResult, ToolSpec
+
+
+class World(Protocol):
+    """The part of ``missions.effects.TaskDoor`` that thinking uses.
+
+    A position is taken when a method is called, in program order; the work is done when its answer is awaited.
+    """
+
+    @property
+    def agent(self) -> str:
+        """The agent's name."""
+        ...
+
+    @property
+    def cost(self) -> Cost:
+        """What the task used so far."""
+        ...
+
+    def spec(self, tool: str) -> ToolSpec:
+        """What a tool declares.
+
+        Raises:
+            NGError: there is none of this name.
+        """
+        ...
+
+    def models(self, wish: Wish) -> bool:
+        """Whether a model is there for ``wish``."""
+        ...
+
+    def think(
+        self, request: ModelRequest, wish: Wish, listen: Callable[[str], None] | None = None
+    ) -> Coroutine[Any, Any, ModelAnswer]:
+        """Ask a model.
+
+        Raises (when awaited):
+            OverBudget: it does not fit.
+            Parked: a human was asked.
+            NGError: no model answered.
+        """
+        ...
+
+    def call(self, tool: str, args: Mapping[str, Any]) -> Coroutine[Any, Any, ToolResult]:
+        """Call a tool.
+
+        Raises (when awaited):
+            OverBudget, Parked, NGError: as :meth:`TaskDoor.call` says.
+        """
+        ...
+
+    def record(self, name: str, fn: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+        """The value of ``fn``, or what it gives when awaited; the same at every replay."""
+        ...
