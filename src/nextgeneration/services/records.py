@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nextgeneration.agents.records import AgentRecords
+from nextgeneration.credits.service import Credits
 from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.reports import Cost, Report, ReportStatus
 from nextgeneration.missions.approvals import Approvals
 from nextgeneration.missions.schema import Approval, ApprovalStatus, Mission, TaskRecord
 from nextgeneration.missions.service import Missions
+from nextgeneration.settings.credits import CreditSettings
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.storage.database import Storage
@@ -34,6 +36,7 @@ class Records:
     missions: Missions
     approvals: Approvals
     agents: AgentRecords
+    credits: Credits
 
 
 @contextmanager
@@ -48,7 +51,8 @@ def open_records() -> Iterator[Records]:
     try:
         missions = Missions(storage, MissionSettings(), clock=clock)
         home = kept.home.expanduser().absolute()
-        yield Records(home, missions, missions.approvals, AgentRecords(storage, clock))
+        books = Credits(storage, CreditSettings(), clock=clock)
+        yield Records(home, missions, missions.approvals, AgentRecords(storage, clock), books)
     finally:
         storage.close()
 
