@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nextgeneration.credits.ledger import Ledger
-from nextgeneration.credits.waiting import Queue
+from nextgeneration.credits.service import Credits
+from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.models import ModelClient, ModelRequest, Usage, Wish
 from nextgeneration.models.errors import ModelFailure
 
@@ -21,7 +22,7 @@ class Candidate(Protocol):
         ...
 
     @property
-    def why(self) -> str:
+    def why(self) -> Texts:
         """Why it is chosen."""
         ...
 
@@ -48,7 +49,7 @@ class Candidate(Protocol):
         """What a call with this usage cost."""
         ...
 
-    def fit(self, request: ModelRequest, amount: int) -> ModelRequest | None:
+    def fit(self, request: ModelRequest, amount: int, /) -> ModelRequest | None:
         """The same request with a shorter answer, whose worst case is at most ``amount``; ``None``: too short."""
         ...
 
@@ -70,7 +71,7 @@ class Choice(Protocol):
         ...
 
     @property
-    def skipped(self) -> Mapping[str, str]:
+    def skipped(self) -> Mapping[str, Texts]:
         """Why a model is left out, by its name."""
         ...
 
@@ -96,12 +97,10 @@ class ModelAccess:
     """The way to models of one process.
 
     Attributes:
-        wait_seconds: how long a call waits for credits that other calls hold.
+        credits: the books, with who waits for what others hold.
         random: jitter for retries, from 0 to 1.
     """
 
     gateway: Gateway
-    ledger: Ledger
-    queue: Queue
-    wait_seconds: float = 120.0
-    random: Callable[[], float] = lambda: 0.5
+    credits: Credits
+    random: Callable[[], float] = random.random

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Scopes, SoftWarning
+from nextgeneration.credits.errors import CreditError
+from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Scopes, Settled, SoftWarning
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.models import ModelRequest, Usage, Wish
@@ -91,7 +92,7 @@ class Booking:
             HoldRefused: it does not fit.
             Parked, EffectRefused: a soft limit would be passed, and a human is asked, or said no.
         """
-        asked, claim, shared, ledger = self._asked, self._claim, self._shared, self._access.ledger
+        asked, claim, shared, ledger = self._asked, self._claim, self._shared, self._access.credits.ledger
         self._number += 1
         free = candidate.local or not candidate.priced
         hold = self._hold(candidate, 0 if free else candidate.worst(request))
@@ -117,7 +118,7 @@ class Booking:
             "rule": effect.rule,
             "digest": asked.digest,
             "model": candidate.name,
-            "why": shortened(str(candidate.why), NOTE),
+            "why": shortened(candidate.why.say(claim.mission.lang), NOTE),
             "held": hold.amount,
         }
         kind = "effect.intent" if before is None else "effect.again"
@@ -126,11 +127,14 @@ class Booking:
         async def attempt() -> None:
             await claim.commit(Draft(kind, about, asked.task), change=change)
 
+        books = self._access.credits
         claim.holds.add(hold.id)
         try:
-            await self._access.queue.held(hold.scopes, hold.amount, attempt, min(self._access.wait_seconds, seconds))
-        except NGError:
+            await books.queue.held(hold.scopes, hold.amount, attempt, min(books.settings.credit_wait_seconds, seconds))
+        except NGError as error:
             claim.holds.discard(hold.id)
+            if isinstance(error, CreditError):
+                books.figures.refused(error)
             raise
         self.effect = claim.effects[asked.task, asked.position] = effect
         shared.at("effect.intent")
@@ -233,24 +237,25 @@ class Booking:
         usage: Usage,
         values: dict[str, Any] | None = None,
     ) -> int:
-        claim, shared, ledger = self._claim, self._shared, self._access.ledger
+        claim, shared, ledger = self._claim, self._shared, self._access.credits.ledger
         at, tenant = iso(claim.clock.now()), hold.scopes.tenant
-        charged = 0
+        settled: Settled | None = None
 
         def change(connection: Connection) -> None:
-            nonlocal charged
+            nonlocal settled
             if hold.amount:
                 settled = ledger.settle(connection, hold.id, cost, status=status, at=at, usage=usage, tenant=tenant)
-                charged = settled.charged
             elif status is not HoldStatus.RELEASED:
-                ledger.record(connection, hold, usage=usage)
+                settled = ledger.record(connection, hold, usage=usage)
             if values is not None and shared.effects.settle(connection, values) != 1:
                 raise RecordDamaged(table="effects", id=self._asked.key, detail="no open intent")
 
         await claim.commit(Draft(draft.type, draft.data, self._asked.task), change=change, answer=True)
         claim.holds.discard(hold.id)
-        self._access.queue.settled(hold.scopes)
-        return charged
+        if settled is None:
+            return 0
+        self._access.credits.settled(settled)
+        return settled.charged
 
     async def end(self, status: str, outcome: str, problem: dict[str, Any], seconds: float) -> None:
         """Record that the call came to nothing, whether or not it was ever begun."""

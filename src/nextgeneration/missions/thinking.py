@@ -16,14 +16,14 @@ from nextgeneration.credits.schema import Hold, HoldStatus
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.show import shortened
-from nextgeneration.missions.access import Candidate, ModelAccess
+from nextgeneration.missions.access import Candidate, Choice, ModelAccess
 from nextgeneration.missions.booking import NAME, Asked, Booking
 from nextgeneration.missions.entries import NOTE
 from nextgeneration.missions.errors import ModelsFailed, OverBudget
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.outcomes import failure, refusal, remake
 from nextgeneration.missions.records import Effect
-from nextgeneration.models.errors import ModelFailure, ModelTimedOut, RubbishAnswer
+from nextgeneration.models.errors import ModelFailure, ModelTimedOut, NoModel, RubbishAnswer
 from nextgeneration.models.retries import delay
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import plain, seal, unseal
@@ -85,7 +85,13 @@ class Thought:
                     break
         if last is None and refused is not None:
             raise await self._over(refused)
-        raise await self._given_up(last)
+        raise await self._given_up(last or self._nobody(choice))
+
+    def _nobody(self, choice: Choice) -> ModelFailure:
+        """Why no model can be asked at all."""
+        lang = self._claim.mission.lang
+        skipped = "; ".join(f"{name}: {why.say(lang)}" for name, why in choice.skipped.items())
+        return NoModel(detail=shortened(skipped, NOTE) or self._asked.wish.purpose)
 
     # -- one model ---------------------------------------------------------------------------------------------------
 
@@ -192,11 +198,9 @@ class Thought:
         self.cost += Cost(credits=charged)
         candidate.failed(error)
 
-    async def _given_up(self, error: ModelFailure | None) -> ModelsFailed:
+    async def _given_up(self, error: ModelFailure) -> ModelsFailed:
         """Record that no model answered; what to raise."""
-        problem: dict[str, Any] = {"code": "", "message": "", "hint": ""}
-        if error is not None:
-            problem = error.problem(self._claim.mission.lang)
+        problem = error.problem(self._claim.mission.lang)
         await self._booking.end("failed", failure(problem), problem, self.cost.seconds)
         return models_failed(problem)
 

@@ -159,6 +159,7 @@ async def test_each_way_to_an_answer_is_journaled_with_who_and_what(bench, clock
     automatic = next(approval for approval in await bench.approvals.list() if approval.task_id == "t2")
     assert automatic.decided_at == automatic.created_at
     rows = {approval.id: approval for approval in await bench.approvals.list()}
+    assert all(approval.decided_at for approval in rows.values())
     assert [(e.task, e.data["verdict"], e.data["by"]) for e in decided] == [
         ("t1", "approved", "human:ada"),
         ("t2", "approved", "rule:--yes"),
@@ -166,6 +167,17 @@ async def test_each_way_to_an_answer_is_journaled_with_who_and_what(bench, clock
     ]
     assert all(set(event.data) == {"approval", "verdict", "by", "digest"} for event in decided)
     assert all(event.data["digest"] == rows[event.data["approval"]].digest for event in decided)
+
+
+async def test_an_answer_is_announced_to_who_listens(bench):
+    bench.writer("act")
+    await bench.start()
+    await parked(bench)
+    heard = []
+    bench.missions.bus.subscribe(heard.append, bench.claim.id)
+    await bench.answer()
+    assert [event.type for event in heard] == ["approval.decided"]
+    assert heard == await bench.events("approval.decided")
 
 
 async def test_the_boundaries_of_a_question_are_all_announced(bench):

@@ -11,6 +11,7 @@ from nextgeneration.kernel.risk import Assessment, EffectRule, RiskLabel
 from nextgeneration.kernel.tools import Happened, ToolResult
 from nextgeneration.missions.effects import Policy
 from nextgeneration.missions.errors import (
+    MissionCancelled,
     OverBudget,
     Parked,
     ToolFailed,
@@ -180,6 +181,20 @@ async def test_a_call_that_cannot_be_judged_fails_as_its_tool_says_and_costs_not
         assert task.cost.tool_calls == 0
         await bench.again()
     assert tool.calls == []
+
+
+async def test_what_ends_the_run_while_a_call_is_judged_is_not_the_calls_failure(bench):
+    tool = bench.tool("look")
+
+    def ended(_args, _context):
+        raise MissionCancelled(mission=bench.claim.id)
+
+    judge, tool.assess = tool.assess, ended
+    await bench.start()
+    with pytest.raises(MissionCancelled):
+        await bench.task().call("look", {})
+    tool.assess = judge
+    assert (await bench.task().call("look", {})).ok
 
 
 async def test_progress_names_its_call(bench):

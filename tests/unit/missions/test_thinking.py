@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from nextgeneration.credits.ledger import Ledger
 from nextgeneration.credits.schema import HoldStatus, Limit, Scopes
 from nextgeneration.credits.service import Credits
-from nextgeneration.credits.waiting import Queue
+from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ModelRequest, ToolCall, Usage, Wish
 from nextgeneration.missions.access import ModelAccess
 from nextgeneration.missions.errors import EffectMismatch, EffectRefused, ModelsFailed, OverBudget, Parked
-from nextgeneration.models.errors import BadModelRequest, ModelRateLimited, NoModel, StreamBroken
+from nextgeneration.models.errors import BadModelRequest, ModelRateLimited, StreamBroken
 
 ASK = ModelRequest((Message("user", "how many?"),), max_output=100)
 WISH = Wish()
+LIKED = Texts("liked", "aimé")
 WORST, COST = 1_000, 600
 
 
@@ -30,7 +30,7 @@ class Model:
     says: Any = "three"
     local: bool = False
     priced: bool = True
-    why: str = "liked"
+    why: Texts = LIKED
     asked: list[ModelRequest] = field(default_factory=list)
     failures: list[Any] = field(default_factory=list)
 
@@ -70,13 +70,11 @@ class Model:
 @dataclass
 class Gateway:
     models: list[Model]
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, Texts] = field(default_factory=lambda: {"far:other": Texts("no key", "pas de clé")})
 
     @property
     def candidates(self) -> Any:
         def choose(wish: Wish, request: ModelRequest | None = None) -> Any:
-            if not self.models:
-                raise NoModel(detail="none")
             return Choice(tuple(self.models))
 
         return choose
@@ -88,7 +86,7 @@ class Gateway:
 @dataclass
 class Choice:
     candidates: tuple[Model, ...]
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, Texts] = field(default_factory=lambda: {"far:other": Texts("no key", "pas de clé")})
 
 
 @pytest.fixture
@@ -96,8 +94,8 @@ def think(bench, storage):
     """A mission with these models; gives the models back."""
 
     async def start(*models: Model, **about: Any) -> None:
-        bench.access = ModelAccess(Gateway(list(models)), Ledger(), Queue(), wait_seconds=30, random=lambda: 0.0)
         bench.credits = Credits(storage, clock=bench.missions._shared.clock)
+        bench.access = ModelAccess(Gateway(list(models)), bench.credits, random=lambda: 0.0)
         await bench.start(**about)
 
     return start
@@ -322,7 +320,7 @@ async def test_without_a_model_it_is_said_so(bench, think, models):
         bench.door.access = None
     task = bench.task()
     assert not task.models(WISH)
-    with pytest.raises(ModelsFailed):
+    with pytest.raises(ModelsFailed, match="No model can do this" if models is None else "far:other: no key"):
         await task.think(ASK, WISH)
 
 
