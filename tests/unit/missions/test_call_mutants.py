@@ -187,7 +187,7 @@ async def test_what_ends_the_run_while_a_call_is_judged_is_not_the_calls_failure
     tool = bench.tool("look")
 
     def ended(_args, _context):
-        raise MissionCancelled(mission=bench.claim.id)
+        raise MissionCancelled(mission=bench.claim.id, by="human:ada")
 
     judge, tool.assess = tool.assess, ended
     await bench.start()
