@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given as given_
 from hypothesis import settings
 from hypothesis import strategies as st
+from tests.unit.agents.llm.conftest import Bench
 
+from nextgeneration.agents.context import TaskContext
+from nextgeneration.agents.runtimes.dispatch import run
 from nextgeneration.agents.runtimes.thinking.arguments import MAX_MISFITS
 from nextgeneration.agents.runtimes.thinking.loops import MAX_SAME
 from nextgeneration.kernel.errors import InternalError
@@ -77,9 +80,6 @@ async def _world(bench):
 
 
 async def _with(bench, world, answers, **fields):
-    from nextgeneration.agents.context import TaskContext
-    from nextgeneration.agents.runtimes.dispatch import run
-
     bench.model = ScriptedModel(answers)
     context = TaskContext({}, door=world(bench.model, bench.tools.values()), task="t1")
     return await run(bench.revision(**fields), {"goal": "x"}, {}, context)
@@ -163,9 +163,6 @@ async def test_what_the_template_says_of_models_is_asked_for(bench):
             wishes.append(wish)
             return super().think(request, wish, listen)
 
-    from nextgeneration.agents.context import TaskContext
-    from nextgeneration.agents.runtimes.dispatch import run
-
     asked = {"prefer": ["a:b"], "needs": ["vision"], "max_output": 99, "temperature": 0.5}
     await run(
         bench.revision(model=asked),
@@ -187,8 +184,6 @@ PROGRAMS = st.lists(st.lists(CALLS, min_size=1, max_size=4), max_size=6)
 @settings(max_examples=60, deadline=None)
 @given_(program=PROGRAMS)
 def test_the_same_program_takes_the_same_positions(tmp_path_factory, program):
-    from tests.unit.agents.llm.conftest import Bench
-
     def one_run(delays):
         bench = Bench(tmp_path_factory.getbasetemp())
 
