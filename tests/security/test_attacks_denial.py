@@ -248,9 +248,6 @@ async def test_a_file_that_grows_while_it_is_read_is_refused_in_time(bench: Benc
     assert len([line for line in done.report.missing if "fs.read" in line]) == 3
 
 
-@pytest.mark.xfail(
-    strict=True, reason="tools/fs: ripgrep reads files that are named to it whatever --max-filesize says"
-)
 async def test_one_large_file_does_not_cost_the_whole_search(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model, a dump or a log beside the code: files beyond the reading limit are passed over, as is stated."""
     monkeypatch.setattr("nextgeneration.tools.fs.searching.SECONDS", 2.0)

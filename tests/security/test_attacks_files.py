@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 from tests.security.attack_bench import Bench, bench, everything
 
+from nextgeneration.kernel.tools import ToolContext
 from nextgeneration.services.errors import ScratchUnsafe
 from nextgeneration.services.scratch import ScratchFolders
+from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.supervisor.outcome import MissionReport
+from nextgeneration.tools.base import parse_args
+from nextgeneration.tools.registry import build
 
 __all__ = ["bench"]
 
@@ -111,7 +115,6 @@ async def test_no_tool_reads_through_a_link_that_leads_out(bench: Bench, grounds
     assert CANARY.encode() not in everything(bench.home)
 
 
-@pytest.mark.xfail(strict=True, reason="tools/fs: Workspace.files leaves out names it cannot show, and nobody is told")
 @pytest.mark.parametrize("name", ["na\u00efve\u00a0file.py", "a\u202eb.py", "x\x1b.py", "a\u200bb.py", "tab\tb.py"])
 async def test_a_file_does_not_hide_from_the_audit_by_its_name(bench: Bench, name: str) -> None:
     """A no-break space (usual on a Mac in French) or a mark is enough to keep a file from being looked at, unsaid."""
@@ -120,6 +123,28 @@ async def test_a_file_does_not_hide_from_the_audit_by_its_name(bench: Bench, nam
     async with bench.open() as services:
         done = await bench.run(services, "eve")
     assert done.report.findings or done.report.missing
+
+
+async def test_every_tool_that_looks_over_the_files_says_what_it_left_out_for_a_name(bench: Bench) -> None:
+    (bench.workspace / "hid\u200bden").mkdir()
+    (bench.workspace / "hid\u200bden" / "compose.yml").write_text("services: {a: {image: x, privileged: true}}\n")
+    (bench.workspace / "compose\x1b.yml").write_text("services: {a: {image: x, privileged: true}}\n")
+    context = ToolContext(bench.workspace, bench.root)
+    for tool, args in (
+        ("fs.search", {"pattern": "privileged"}),
+        ("fs.glob", {"pattern": "**/*"}),
+        ("code.audit", {}),
+        ("docs.links", {}),
+        ("compose.audit", {}),
+    ):
+        found = build(ToolSettings())[tool]
+        result = await found.call(parse_args(found, args), context)
+        said = " ".join([result.text, *(finding.title for finding in result.findings)])
+        assert r"hid\u200bden/" in said, tool
+        assert r"compose\x1b.yml" in said, tool
+    audit = build(ToolSettings())["code.audit"]
+    part = await audit.call(parse_args(audit, {"paths": ["."]}), context)
+    assert any(finding.rule == "files.unshown-name" for finding in part.findings)
 
 
 # -- A25: what lies on the disk --------------------------------------------------------------------------------------

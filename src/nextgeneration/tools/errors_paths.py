@@ -65,6 +65,17 @@ class WriteFailed(ToolError):
     )
 
 
+class NameUnshown(ToolError):
+    """A file's name holds characters that cannot be shown, so no tool works on it."""
+
+    code = "NG-PATH-008"
+    what = Texts("{path} has a name that cannot be shown", "{path} a un nom qui ne peut être affiché")
+    mend = Texts(
+        "Rename it without control characters, special spaces or invisible marks.",
+        "Renommez-le sans caractères de contrôle, espaces spéciales ni marques invisibles.",
+    )
+
+
 class WorkspaceRefused(ToolError):
     """A folder cannot be a workspace."""
 

@@ -49,9 +49,14 @@ class Workspace:
     Args:
         root: an existing folder; links in it are resolved once, here.
 
+    Attributes:
+        unshown: files and folders left out by the last :meth:`files` for their names, escaped; a folder ends in ``/``.
+
     Raises:
         WorkspaceRefused: it is no folder, or belongs to the system.
     """
+
+    unshown: tuple[str, ...] = ()
 
     def __init__(self, root: Path) -> None:
         real = root.resolve()
@@ -117,9 +122,10 @@ class Workspace:
         """Relative POSIX paths of the project's regular files, sorted; at most ``limit``.
 
         Left out are tool folders and caches (``SKIPPED_FOLDERS``) and what ``.gitignore`` names.
-        Links are never followed.
+        Links are never followed. What has a name that cannot be shown is left out too, and stands in ``unshown``.
         """
         found: list[str] = []
+        unshown: list[str] = []
 
         def walk(folder: int | str, prefix: str, rules: tuple[tuple[str, IgnoreRules], ...]) -> None:
             own = _ignore_rules(folder)
@@ -130,19 +136,19 @@ class Workspace:
                 if len(found) >= limit:
                     return
                 path, is_folder = prefix + entry.name, entry.is_dir(follow_symlinks=False)
-                if (
-                    not _storable(path)
-                    or (is_folder and entry.name in SKIPPED_FOLDERS)
-                    or _ignored(path, is_folder, rules)
-                ):
+                if (is_folder and entry.name in SKIPPED_FOLDERS) or _ignored(path, is_folder, rules):
                     continue
-                if entry.is_file(follow_symlinks=False):
+                if not _storable(entry.name):
+                    if is_folder or entry.is_file(follow_symlinks=False):
+                        unshown.append(_escaped(path) + "/" * is_folder)
+                elif entry.is_file(follow_symlinks=False):
                     found.append(path)
                 elif is_folder and path.count("/") < MAX_DEPTH:
                     _into(folder, entry, partial(walk, prefix=path + "/", rules=rules))
 
         with _folder(self.root, ".") as top:
             walk(top, "", ())
+        self.unshown = tuple(sorted(unshown))
         return sorted(found)
 
     def write_bytes(self, path: str, data: bytes, *, expected: str | None = None) -> None:
@@ -346,3 +352,7 @@ def _ignored(path: str, folder: bool, rules: tuple[tuple[str, IgnoreRules], ...]
 def _storable(path: str) -> bool:
     """Whether a name found on disk can be handed out: valid Unicode without control characters."""
     return path.isprintable()
+
+
+def _escaped(path: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)

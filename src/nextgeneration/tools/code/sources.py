@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from nextgeneration.kernel.clock import Clock
+from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.tools.code.languages import (
     LOCK_FILES,
@@ -21,10 +22,21 @@ from nextgeneration.tools.code.languages import (
 )
 from nextgeneration.tools.code.notes import Notes
 from nextgeneration.tools.errors import ToolError
+from nextgeneration.tools.errors_paths import NameUnshown
 from nextgeneration.tools.workspace import Workspace
 
 MAX_FILES = 20_000
 MAX_BYTES = 2_000_000
+
+
+_UNSHOWN = Texts(
+    "{n} names cannot be shown, and nothing under them was looked at: {names}",
+    "{n} noms ne peuvent être affichés, et rien sous eux n'a été examiné : {names}",
+)
+_UNSHOWN_WHY = Texts(
+    "Control characters, special spaces and invisible marks in a name can hide a file from readers and tools.",
+    "Des caractères de contrôle, espaces spéciales et marques invisibles peuvent cacher un fichier.",
+)
 
 
 @dataclass
@@ -111,6 +123,7 @@ def select(workspace: Workspace, paths: Sequence[str], notes: Notes) -> list[str
         FileMissing: nothing is there.
     """
     found = workspace.files(limit=MAX_FILES)
+    _note_unshown(workspace.unshown, paths, notes)
     if len(found) >= MAX_FILES:
         notes.skip(
             "…",
@@ -133,6 +146,25 @@ def select(workspace: Workspace, paths: Sequence[str], notes: Notes) -> list[str
         named_as_vendored = is_vendored(path + "/x")
         chosen.update(dict.fromkeys(p for p in below if named_as_vendored or p == path or not is_vendored(p)))
     return list(chosen)
+
+
+def _note_unshown(unshown: Sequence[str], paths: Sequence[str], notes: Notes) -> None:
+    """Say what nobody looks at: a name must not be enough to hide a file from an audit."""
+    wanted = [PurePosixPath(path).as_posix() for path in paths]
+    below = [n for n in unshown if not wanted or any(p == "." or n.startswith(p + "/") for p in wanted)]
+    own = [name for name in below if not is_vendored(name)]
+    if not own:
+        return
+    names = ", ".join(own)
+    notes.add(
+        "files.unshown-name",
+        notes.say(_UNSHOWN, n=len(own), names=names),
+        message=notes.say(_UNSHOWN_WHY),
+        severity=Severity.LOW,
+        excerpt=names,
+        cause=f"unshown:{names}",
+        fix=NameUnshown.mend.say(notes.lang),
+    )
 
 
 def read(workspace: Workspace, path: str, notes: Notes) -> Source | None:

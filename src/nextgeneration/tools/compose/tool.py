@@ -18,6 +18,7 @@ from nextgeneration.tools.compose.audit import FileAudit, audit, proposal
 from nextgeneration.tools.compose.catalogue import chosen, chosen_severities
 from nextgeneration.tools.compose.errors import NotText, TooMany
 from nextgeneration.tools.compose.model import ComposeFile, Surroundings, is_compose_name
+from nextgeneration.tools.errors_paths import NameUnshown
 from nextgeneration.tools.workspace import Workspace
 
 MAX_FILES = 50
@@ -153,6 +154,9 @@ def compose_files(workspace: Workspace, path: str | None) -> tuple[list[ComposeF
     around = Surroundings(workspace)
     names = [name for name in workspace.files() if is_compose_name(name)]
     unread = dict.fromkeys(names[MAX_FILES:], TooMany.code) if path is None else {}
+    if path is None:
+        hidden = [name for name in workspace.unshown if name.endswith(("/", ".yml", ".yaml"))]
+        unread |= dict.fromkeys(hidden, NameUnshown.code)
     loaded: dict[str, ComposeFile] = {}
     wanted = str(PurePosixPath(path)) if path is not None else None
     for name in names[:MAX_FILES] if wanted is None or wanted in names[:MAX_FILES] else [*names[:MAX_FILES], wanted]:

@@ -151,6 +151,10 @@ class GlobResult(BaseModel):
     """Files by path."""
 
     files: list[str]
+    unshown: list[str] = []
+
+
+_UNSHOWN = Texts("[left out, their names cannot be shown: {names}]", "[omis, leurs noms ne s'affichent pas : {names}]")
 
 
 class FsGlob(BaseTool):
@@ -169,9 +173,11 @@ class FsGlob(BaseTool):
     async def call(self, args: GlobArgs, context: ToolContext) -> ToolResult:
         """The paths that fit."""
         glob = Glob(args.pattern)
-        files = await asyncio.to_thread(Workspace(context.workspace).files)
+        workspace = Workspace(context.workspace)
+        files = await asyncio.to_thread(workspace.files)
         found = [path for path in files if glob.matches(path)]
         shown = found[: args.limit]
-        return ToolResult(
-            value=GlobResult(files=shown).model_dump(), text="\n".join(shown), truncated=len(shown) < len(found)
-        )
+        unshown = list(workspace.unshown[:50])
+        lines = [*shown, _UNSHOWN.say(context.lang, names=", ".join(unshown[:10]))] if unshown else shown
+        value = GlobResult(files=shown, unshown=unshown)
+        return ToolResult(value=value.model_dump(), text="\n".join(lines), truncated=len(shown) < len(found))

@@ -41,6 +41,11 @@ _SKIPPED = Texts(
     "[not searched, they normally hold secrets: {names}]",
     "[non fouillés, ils contiennent d'ordinaire des secrets : {names}]",
 )
+_LARGE = Texts("[not searched, larger than {limit:g} MB: {names}]", "[non fouillés, plus de {limit:g} Mo : {names}]")
+_UNSHOWN = Texts(
+    "[not searched, their names cannot be shown: {names}]",
+    "[non fouillés, leurs noms ne peuvent être affichés : {names}]",
+)
 _NONE = Texts("no match in {count} files", "aucun résultat dans {count} fichiers")
 
 
@@ -72,6 +77,8 @@ class SearchResult(BaseModel):
     matches: list[Match]
     files_searched: int
     skipped: list[str] = []
+    too_large: list[str] = []
+    unshown: list[str] = []
 
 
 class FsSearch(BaseTool):
@@ -95,13 +102,23 @@ class FsSearch(BaseTool):
         files = await asyncio.to_thread(_wanted, workspace, args)
         skipped = [path for path in files if may_hold_secrets(path)]
         files = sorted(set(files).difference(skipped))
+        large = await asyncio.to_thread(_large, workspace.root, files)
+        files = sorted(set(files).difference(large))
+        unshown = [name for name in workspace.unshown if _is_below(name, args.path)]
         places = await self._places(workspace, args, files)
         matches = list(_read(workspace, args, places))
-        value = SearchResult(matches=matches[: args.limit], files_searched=len(files), skipped=skipped[:50])
+        value = SearchResult(
+            matches=matches[: args.limit],
+            files_searched=len(files),
+            skipped=skipped[:50],
+            too_large=large[:50],
+            unshown=unshown[:50],
+        )
         lines = [f"{match.path}:{match.line}: {match.text}" for match in value.matches]
         lines = lines or [_NONE.say(context.lang, count=len(files))]
-        if skipped:
-            lines.append(_SKIPPED.say(context.lang, names=", ".join(skipped[:10])))
+        for said, names in ((_SKIPPED, skipped), (_LARGE, large), (_UNSHOWN, unshown)):
+            if names:
+                lines.append(said.say(context.lang, names=", ".join(names[:10]), limit=READ_LIMIT / 1e6))
         return ToolResult(value=value.model_dump(), text="\n".join(lines), truncated=len(matches) > args.limit)
 
     async def _places(self, workspace: Workspace, args: SearchArgs, files: list[str]) -> list[tuple[str, int]]:
@@ -120,10 +137,24 @@ class _NotForRipgrep(Exception):
 
 
 def _wanted(workspace: Workspace, args: SearchArgs) -> list[str]:
-    below = "/".join(parts_of(args.path))
     glob = Glob(args.glob) if args.glob else None
-    found = [path for path in workspace.files() if not below or path == below or path.startswith(below + "/")]
+    found = [path for path in workspace.files() if _is_below(path, args.path)]
     return [path for path in found if glob is None or glob.matches(path)]
+
+
+def _is_below(path: str, folder: str) -> bool:
+    below = "/".join(parts_of(folder))
+    return not below or path == below or path.startswith(below + "/")
+
+
+def _large(root: Path, files: list[str]) -> list[str]:
+    """Files beyond what is read. Ripgrep skips those it finds itself, but reads whatever is named to it."""
+    large = []
+    for path in files:
+        with suppress(OSError):
+            if (root / path).lstat().st_size > READ_LIMIT:
+                large.append(path)
+    return large
 
 
 async def _by_ripgrep(program: str, root: Path, args: SearchArgs, files: list[str]) -> list[tuple[str, int]]:
