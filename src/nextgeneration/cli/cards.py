@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 RULE = "─" * 72
 STRONG = {"destructive", "privileged", "unknown"}
 POLL_SECONDS = 0.5
+MAX_SHOWN = 200
+"""Lines of one call's preview on a card that asks; what is more is said to be more."""
 
 _HEAD = Texts("Approval needed · risk: {label}", "Accord demandé · risque : {label}")
 _DOUBT = Texts("In doubt · risk: {label}", "Doute · risque : {label}")
 _AGENT = Texts("{agent} asks: {why}", "{agent} demande : {why}")
 _REASONS = Texts("why this risk: {reasons}", "pourquoi ce risque : {reasons}")
 _CONDITIONS = Texts("as long as: {conditions}", "à condition que : {conditions}")
-_THEN = Texts("then, to verify:", "puis, pour vérifier :")
+_ONE = Texts("call {number} of {count}, risk: {label}", "appel {number} sur {count}, risque : {label}")
+_MORE = Texts(
+    "… {count} more lines, covered too: nextgen approvals show {id}",
+    "… {count} lignes de plus, couvertes aussi : nextgen approvals show {id}",
+)
 _UNTIL = Texts("valid once, until {at}; {id}", "vaut une fois, jusqu'au {at} ; {id}")
 _ASK = Texts("[a]pprove once  [r]eject  [l]ater > ", "[a]ccepter une fois  [r]efuser  [p]lus tard > ")
 _ASK_DOUBT = Texts(
@@ -57,28 +63,41 @@ class Answer(NamedTuple):
     elsewhere: bool = False
 
 
-def card_lines(approval: Approval, voice: Voice, stream: TextIO) -> list[str]:
-    """The card as lines for ``stream``; everything from outside is escaped."""
+def card_lines(approval: Approval, voice: Voice, stream: TextIO, limit: int | None = MAX_SHOWN) -> list[str]:
+    """The card as lines for ``stream``, with every call it covers; everything from outside is escaped.
+
+    Args:
+        approval: what is asked, with its card.
+        voice: whose language and colours.
+        stream: where the lines go.
+        limit: lines of each call's preview at most; a cut is said. ``None`` shows all.
+    """
     card: dict[str, Any] = approval.card
     label = str(card["label"])
     head = (_DOUBT if card.get("kind") == "in_doubt" else _HEAD).say(voice.lang, label=label)
     why = _AGENT.say(voice.lang, agent=_plain(card["agent"]), why=_plain(card["why"]))
-    first, *others = card["calls"]
+    calls = card["calls"]
     lines = [
         voice.paint(f"── {head} {RULE}"[:72], "bad" if label in STRONG else "bold", stream),
-        *_wrapped([why, *_risk(first, voice)], stream),
-        "",
-        *_shown(first, voice, stream),
-        "",
+        *_wrapped([why], stream),
     ]
-    if others:
-        lines.append(_THEN.say(voice.lang))
-        for call in others:
-            lines.append(f"  {_named(call)}")
-            if call["preview"]["kind"] == "command":
-                lines += [f"    {escaped(line)}" for line in call["preview"]["body"].splitlines()]
+    for number, call in enumerate(calls, 1):
+        if len(calls) > 1:
+            own = str(call.get("label", label))
+            said = _ONE.say(voice.lang, number=number, count=len(calls), label=own)
+            lines += ["", voice.paint(said, "bad" if own in STRONG else "bold", stream)]
+        lines += [*_wrapped(_risk(call, voice), stream), "", *_shown(call, voice, stream)[: _end(limit)]]
+        cut = 0 if limit is None else len(call["preview"]["body"].splitlines()) - limit
+        if cut > 0:
+            lines.append(voice.paint("  " + _MORE.say(voice.lang, count=cut, id=approval.id), "medium", stream))
+    lines.append("")
     until = _UNTIL.say(voice.lang, at=approval.expires_at[:16].replace("T", " ") + " UTC", id=approval.id)
     return [*lines, voice.paint(until, "dim", stream), voice.paint(RULE, "dim", stream)]
+
+
+def _end(limit: int | None) -> int | None:
+    """Where the lines of a call end: its name comes before those of its preview."""
+    return None if limit is None else limit + 1
 
 
 def _folded(line: str, width: int) -> list[str]:

@@ -168,6 +168,26 @@ def test_nothing_on_a_card_moves_the_cursor_or_hides(capsys):
     assert "\\u202e" in text
 
 
+def test_what_a_card_leaves_out_is_said_and_can_be_seen(capsys):
+    """A long preview is cut where a person is asked; every line of every call can be read elsewhere."""
+    lines = [f"+line {number}" for number in range(300)]
+    calls = [
+        {"tool": "fs.patch", "label": "write", "preview": {"title": name, "body": "\n".join(lines), "kind": "diff"}}
+        for name in ("one", "two")
+    ]
+    approval = Asked(calls=calls)
+    text = card(approval)
+    assert text.count(f"100 more lines, covered too: nextgen approvals show {approval.id}") == 2
+    assert text.count("+line 199") == 2
+    assert "+line 200" not in text
+    voice = Voice(lang="en")
+    whole = "\n".join(cards.card_lines(approval, voice, voice.out, limit=None))
+    assert whole.count("+line 299") == 2
+    assert "more lines" not in whole
+    assert "call 1 of 2, risk: write" in whole
+    assert "fs.patch: two" in whole
+
+
 @pytest.mark.parametrize(
     ("lang", "typed", "verdict"),
     [("en", "r", "retry"), ("en", "d", "done"), ("en", "f", "fail"), ("fr", "c", "fail"), ("fr", "déjà fait", "done")],

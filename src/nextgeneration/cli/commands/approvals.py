@@ -107,7 +107,7 @@ def show(approval_id: ApprovalId, json: Json = False, no_recover: NoRecover = Fa
         if json:
             voice.document(_facts(approval))
             return 0
-        voice.data("\n".join(card_lines(approval, voice, voice.out)))
+        voice.data("\n".join(card_lines(approval, voice, voice.out, limit=None)))
         voice.data(_DIGEST.say(voice.lang, digest=approval.digest))
         by = ""
         if approval.decided_by:
