@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from contextlib import asynccontextmanager
 
 MODELS = {
@@ -11,6 +13,22 @@ MODELS = {
     "gemini": "gemini-2.5-flash",
     "ollama": "llama3.2",
 }
+
+
+TOOLS = [
+    {
+        "name": "fs_read",
+        "description": "Reads a file.",
+        "parameters": {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
+    }
+]
+
+
+async def ask(model, messages, *, stream):
+    """The whole message, however it comes."""
+    if not stream:
+        return await model.ainvoke(messages)
+    return functools.reduce(operator.add, [chunk async for chunk in model.astream(messages)])
 
 
 @asynccontextmanager

@@ -159,16 +159,17 @@ class Exchange:
     def _endless(self, step: script.Endless, seen: Seen) -> Body:
         usage = Usage(seen.tokens, 10**9)
         if not seen.stream:
-            return Body(JSON, self._forever([], Frame(b" ", 1), step.pace), usage)
+            return Body(JSON, self._forever([], [Frame(b" ", 1)], step.pace), usage)
         answer = resolve(Say(step.word), seen, self._key)
         frames = list(self._format.frames(answer, seen))
-        first = next(index for index, frame in enumerate(frames) if frame.tokens)
-        return Body(self._format.streaming, self._forever(frames[:first], frames[first], step.pace), usage)
+        words = [frame for frame in frames if frame.tokens]
+        start = frames[: frames.index(words[0])]
+        return Body(self._format.streaming, self._forever(start, words, step.pace), usage)
 
     @staticmethod
-    def _forever(start: Sequence[Frame], word: Frame, pace: float) -> Iterator[Frame]:
+    def _forever(start: Sequence[Frame], words: Sequence[Frame], pace: float) -> Iterator[Frame]:
         yield from start
-        yield from itertools.repeat(replace(word, pause=pace))
+        yield from itertools.cycle([replace(word, pause=pace) for word in words])
 
     # --- on the wire
 
