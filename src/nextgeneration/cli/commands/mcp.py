@@ -52,10 +52,10 @@ _NO_SERVER = Texts(
     "No MCP server is set (NG_TOOLS_MCP_SERVERS; docs/how-to/mcp.md).",
     "Aucun serveur MCP n'est configuré (NG_TOOLS_MCP_SERVERS ; docs/how-to/mcp.md).",
 )
-_SAME = Texts("{server}: {count} tools pinned.", "{server} : {count} outils épinglés.")
+_SAME = Texts("Pinned for {server}: {count}.", "Épinglés pour {server} : {count}.")
 _WAITS = Texts(
-    "{server} describes {count} tools otherwise than they were pinned. To accept: `nextgen tools mcp trust {server}`",
-    "{server} décrit {count} outils autrement qu'à l'épinglage. Pour accepter : `nextgen tools mcp trust {server}`",
+    "Not as pinned for {server}: {count}. To accept the change: `nextgen tools mcp trust {server}`",
+    "Différents de l'épinglage pour {server} : {count}. Pour accepter : `nextgen tools mcp trust {server}`",
 )
 _QUESTION = Texts("Pin this for {server}?", "Épingler ceci pour {server} ?")
 

@@ -21,7 +21,7 @@ from mcp_types import jsonrpc_message_adapter
 
 from nextgeneration.tools.shell import reaper
 
-LINE_LIMIT = 1 << 20
+LINE_LIMIT = 4 << 20
 TOTAL_LIMIT = 8 << 20
 MESSAGE_LIMIT = 10_000
 RUBBISH_LIMIT = 100
