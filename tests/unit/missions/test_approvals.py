@@ -533,6 +533,7 @@ async def test_a_standing_rule_asks_nobody_and_is_no_approval(bench):
     assert seen == [False]
 
 
+@pytest.mark.slow
 async def test_two_thousand_questions_wait_through_a_restart(bench, missions):
     """F4: all still listed, with the same ids and digests."""
     import time

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections import Counter
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -167,4 +168,4 @@ class MissionMachine(RuleBasedStateMachine):
 
 
 MissionMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
-TestMissionMachine = MissionMachine.TestCase
+TestMissionMachine = pytest.mark.slow(MissionMachine.TestCase)

@@ -264,6 +264,7 @@ SARIF = strict(
 """What SARIF 2.1.0 says of every property we write, and nothing besides."""
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(Severity), st.integers(-2, 5))
 def test_every_report_is_valid_sarif(title, path, severity, line):
     place = Location(path=path, line=line, end_line=line - 1, column=line)

@@ -90,6 +90,7 @@ def test_comments_are_accepted_and_lines_stay_true():
     assert lines == [2, 2, 3, 4, 3, 2]
 
 
+@pytest.mark.slow
 @given(JSON)
 @settings(max_examples=150, deadline=None)
 def test_what_the_standard_library_writes_is_read_back_and_scanned_without_fault(value):

@@ -126,6 +126,7 @@ def _block(draw, name: str, names: list[str], step: int) -> list[str]:
     return [f"{one}{name}:{comment}", *(line for part in ordered for line in part)]
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(compose_files())
 def test_a_patch_removes_exactly_what_it_claims(text):
@@ -223,6 +224,7 @@ def test_only_restricts_what_is_fixed(tmp_path):
 SECRET = "correct-horse-battery"
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(compose_files(), st.integers(0, 40), st.sampled_from(["# PASSWORD: {}", "      DB_PASSWORD: {}"]))
 def test_a_patch_never_shows_a_secret(text, place, form):
@@ -256,6 +258,7 @@ def texts_and_edits(draw) -> tuple[str, list[Edit]]:
     return text, [Edit(a, b, 0, draw(st.sampled_from(["", "x", "new\n", "\n", "y\nz", "v\nw\n"]))) for a, b in pairs]
 
 
+@pytest.mark.slow
 @given(texts_and_edits(), st.data())
 @settings(max_examples=200, deadline=None)
 def test_every_diff_applies_whatever_lines_are_secret(given_text, data):

@@ -80,6 +80,7 @@ def test_any_bytes_are_survived(data):
     audited(b"services:\n  a:\n    image: " + data)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(FILES, st.booleans(), st.sampled_from(["en", "fr"]))
 def test_any_yaml_is_survived(value, flow, lang):
@@ -170,6 +171,7 @@ def test_places_are_exact_with_accents_a_mark_and_windows_line_ends():
     assert "\ufeffé: 1\r\nkey: 'v'\r\n"[value.start : value.end] == "'v'"
 
 
+@pytest.mark.slow
 @given(VALUES)
 @settings(max_examples=150, deadline=None)
 def test_the_tree_agrees_with_pyyaml(value):
