@@ -147,6 +147,10 @@ def call(names: ToolNames, identifier: str | None, name: str | None, args: Any) 
     if isinstance(args, Mapping):
         if set(args) == {_INVALID} and isinstance(args[_INVALID], str):
             return ToolCall(known, meant, None, clean(args[_INVALID]))
+        try:
+            json.dumps(args, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            return ToolCall(known, meant, None, clean(json.dumps(args, default=str)))
         return ToolCall(known, meant, _cleaned(dict(args)))
     text = args if isinstance(args, str) else "" if args is None else json.dumps(args)
     if not text.strip():

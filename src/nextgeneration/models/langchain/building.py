@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.models.errors import ExtraMissing, ModelFailure, NameUnclear
@@ -137,16 +138,28 @@ def _ollama(source: Source, model: str, transport: Transport, context: int) -> B
 
     from nextgeneration.models.langchain.ollama import Chat
 
-    dialled = {
+    dialled: dict[str, Any] = {
         "verify": transport.tls,
         "timeout": httpx.Timeout(transport.answer_seconds, connect=transport.connect_seconds),
     }
     if source.key is not None:
-        dialled["headers"] = {"Authorization": f"Bearer {_key(source)}"}
+        dialled["auth"] = _bearer(_key(source))
     made = Chat(model=model, base_url=source.url, num_ctx=context, client_kwargs=dialled, cache=False)
     if made._async_client is not None:  # noqa: SLF001 - nothing else gives hold of its connections
         transport.close_too(made._async_client.close)  # noqa: SLF001
     return made
+
+
+def _bearer(key: str) -> Any:
+    """The key as something to sign requests with, since the chat model shows its headers to whoever prints it."""
+    import httpx
+
+    class Bearer(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+            request.headers["Authorization"] = f"Bearer {key}"
+            yield request
+
+    return Bearer()
 
 
 def _any(source: Source, model: str, transport: Transport) -> BaseChatModel:

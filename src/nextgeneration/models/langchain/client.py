@@ -133,7 +133,7 @@ class LangChainClient:
         if request.temperature is not None and not (self._facts.reasoning and self._dialect != "ollama"):
             given["temperature"] = request.temperature
         if tools := given.pop("tools", None):
-            choice = {"tool_choice": "any"} if request.required and self._dialect != "ollama" else {}
+            choice = {"tool_choice": "any"} if out.forced else {}
             bound: Any = chat.bind_tools(tools, **choice)
             given.update(bound.kwargs)
         if self._dialect == "ollama":

@@ -18,6 +18,7 @@ from nextgeneration.models.sources import Source
 NOTHING = "…"
 """Stands for an empty text: providers refuse messages without any."""
 _CACHED = {"type": "ephemeral"}
+_BY_CALL = "Answer by calling a tool, and with nothing else."
 _BY_SCHEMA = "Answer with one JSON value that follows this JSON Schema, and with nothing else:\n{schema}"
 
 
@@ -28,6 +29,7 @@ class Outgoing:
     messages: list[BaseMessage]
     parameters: dict[str, Any]
     names: ToolNames
+    forced: bool = False
 
 
 class Writer:
@@ -51,13 +53,22 @@ class Writer:
         """The request as messages and parameters."""
         names, tools = self._tools(request)
         native = self._schema_natively(request)
+        forced = request.required and bool(request.tools) and self.forces
         parameters: dict[str, Any] = {}
         if tools:
             parameters["tools"] = tools
         if request.schema is not None and native:
             parameters.update(self._schema(request.schema))
         instructed = request.schema if request.schema is not None and not native else None
-        return Outgoing(self._messages(request, names, instructed), parameters, names)
+        words = [_BY_SCHEMA.format(schema=json.dumps(instructed, ensure_ascii=False))] if instructed is not None else []
+        if request.required and request.tools and not self.forces:
+            words.append(_BY_CALL)
+        return Outgoing(self._messages(request, names, words), parameters, names, forced)
+
+    @property
+    def forces(self) -> bool:
+        """Whether the model can be made to call a tool; one that thinks first, or has no such switch, is told to."""
+        return self._dialect != "ollama" and not (self._dialect == "anthropic" and self._facts.reasoning)
 
     def _tools(self, request: ModelRequest) -> tuple[ToolNames, list[dict[str, Any]]]:
         # Earlier calls of tools that are offered no more need a name too; the tools' own names come first.
@@ -96,13 +107,12 @@ class Writer:
                 return {"format": dict(schema)}
         return {}
 
-    def _messages(self, request: ModelRequest, names: ToolNames, schema: Mapping[str, Any] | None) -> list[BaseMessage]:
+    def _messages(self, request: ModelRequest, names: ToolNames, words: Sequence[str]) -> list[BaseMessage]:
         leading = 0
         while leading < len(request.messages) and request.messages[leading].role == "system":
             leading += 1
         system = [clean(message.text) for message in request.messages[:leading] if message.text]
-        if schema is not None:
-            system.append(_BY_SCHEMA.format(schema=json.dumps(schema, ensure_ascii=False)))
+        system.extend(words)
         made: list[BaseMessage] = []
         if system:
             text = "\n\n".join(system)

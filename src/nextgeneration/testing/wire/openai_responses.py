@@ -57,17 +57,17 @@ class OpenAIResponses(OpenAIErrors):
 
     def whole(self, answer: Answer, seen: Seen) -> dict[str, Any]:
         """A ``response``."""
-        return self._response(answer, seen, _items(answer))
+        return self._response(answer, seen, _items(answer, seen))
 
     def frames(self, answer: Answer, seen: Seen) -> Iterator[Frame]:
         """Typed events, numbered; the last one carries the whole response."""
         begun = self._response(answer, seen, []) | {"status": "in_progress", "usage": None, "incomplete_details": None}
-        done = self._response(answer, seen, _items(answer))
+        done = self._response(answer, seen, _items(answer, seen))
         last = "response.completed" if done["status"] == "completed" else "response.incomplete"
         events: list[Event] = [
             ("response.created", 0, {"response": begun}),
             ("response.in_progress", 0, {"response": begun}),
-            *(event for index, item in enumerate(_items(answer)) for event in _item(index, item)),
+            *(event for index, item in enumerate(_items(answer, seen)) for event in _item(index, item)),
             (last, 0, {"response": done}),
         ]
         for number, (kind, spent, fields) in enumerate(events):
@@ -123,12 +123,15 @@ def _figures(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _items(answer: Answer) -> list[dict[str, Any]]:
+def _items(answer: Answer, seen: Seen) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     status = "incomplete" if answer.stop in WHY else "completed"
     if answer.thinking:
         summary = [{"type": "summary_text", "text": answer.thinking}]
-        items.append({"id": answer.id("rs_", 48, "rs"), "type": "reasoning", "summary": summary})
+        thought: dict[str, Any] = {"id": answer.id("rs_", 48, "rs"), "type": "reasoning", "summary": summary}
+        if "reasoning.encrypted_content" in (seen.body.get("include") or ()):
+            thought["encrypted_content"] = answer.id("gAAAAAB", 180, "thought")
+        items.append(thought)
     if answer.text or answer.refusal or not answer.calls:
         part = (
             {"type": "refusal", "refusal": answer.refusal}

@@ -1,0 +1,114 @@
+"""What a real provider really sent comes out of the gateway equal in meaning, streamed and not."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.models.far import far
+
+from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ToolSchema, Usage
+from nextgeneration.models.errors import BadModelRequest, ModelFailure, ModelMissing
+from nextgeneration.testing.wire import Recorded
+
+ROOT = Path(__file__).parents[3]
+OWN = ROOT / "tests" / "data" / "wire" / "openai.jsonl"
+SHARED = Path(os.environ.get("NG_TEST_RECORDINGS", ROOT.parent / "shared" / "data")) / "openai-chat-recordings.jsonl"
+FINISHES = {
+    "stop": Finish.STOP,
+    "length": Finish.LENGTH,
+    "tool_calls": Finish.CALLS,
+    "content_filter": Finish.REFUSED,
+}
+
+
+def recordings(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def whole(row: dict[str, Any]) -> dict[str, Any]:
+    """The recorded answer in one body; a stream is put together by the plainest means."""
+    if not isinstance(row["response"], str):
+        return row["response"]
+    message: dict[str, Any] = {"content": "", "refusal": "", "tool_calls": {}}
+    body: dict[str, Any] = {"choices": [{"message": message, "finish_reason": None}], "usage": None}
+    for line in row["response"].splitlines():
+        if not line.startswith("data: {"):
+            continue
+        event = json.loads(line[6:])
+        body["usage"] = event.get("usage") or body["usage"]
+        for choice in event.get("choices") or []:
+            body["choices"][0]["finish_reason"] = choice.get("finish_reason") or body["choices"][0]["finish_reason"]
+            delta = choice["delta"]
+            message["content"] += delta.get("content") or ""
+            message["refusal"] += delta.get("refusal") or ""
+            for call in delta.get("tool_calls") or []:
+                made = message["tool_calls"].setdefault(call["index"], {"function": {"name": "", "arguments": ""}})
+                made["id"] = call.get("id") or made.get("id")
+                made["function"]["name"] += call["function"].get("name") or ""
+                made["function"]["arguments"] += call["function"].get("arguments") or ""
+    message["tool_calls"] = list(message["tool_calls"].values())
+    return body
+
+
+def request(row: dict[str, Any]) -> dict[str, Any]:
+    tools = tuple(
+        ToolSchema(tool["function"]["name"], tool["function"].get("description") or "", tool["function"]["parameters"])
+        for tool in row["request"].get("tools") or []
+        if tool.get("type") == "function"
+    )
+    return {"messages": (Message("user", row["name"]),), "tools": tools}
+
+
+def check(answer: ModelAnswer, row: dict[str, Any]) -> None:
+    body = whole(row)
+    choice, usage = body["choices"][0], body.get("usage")
+    message = choice["message"]
+    assert answer.text == (message.get("content") or message.get("refusal") or "")
+    calls = message.get("tool_calls") or []
+    assert [(call.id, call.name, call.args) for call in answer.calls] == [
+        (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"] or "{}")) for call in calls
+    ]
+    # An answer with calls is to be acted on, whatever word the provider has for its end.
+    assert answer.finish is (Finish.CALLS if calls else FINISHES[choice["finish_reason"]])
+    if usage is None:
+        assert answer.usage.estimated
+        return
+    read = usage.get("prompt_tokens_details") or {}
+    written = usage.get("completion_tokens_details") or {}
+    assert answer.usage == Usage(
+        usage["prompt_tokens"],
+        usage["completion_tokens"],
+        read.get("cached_tokens") or 0,
+        read.get("cache_write_tokens") or 0,
+        written.get("reasoning_tokens") or 0,
+    )
+
+
+async def replay(path: Path, *, listen: bool) -> int:
+    async with far("openai", server={"strict": True}) as there:
+        rows = recordings(path)
+        for row in rows:
+            if row["status"] == 200:
+                check(await there.ask(Recorded(row), listen=listen, **request(row)), row)
+                continue
+            with pytest.raises(ModelFailure) as failed:
+                await there.ask(Recorded(row), listen=listen, **request(row))
+            assert isinstance(failed.value, ModelMissing if row["status"] == 404 else BadModelRequest)
+            assert failed.value.spent == "none"
+    return len(rows)
+
+
+@pytest.mark.parametrize("listen", [False, True], ids=["whole", "streamed"])
+@pytest.mark.skipif(not SHARED.is_file(), reason="the folder of shared recordings is not beside this checkout")
+async def test_shared_recordings_of_a_real_provider_come_out_equal(listen: bool) -> None:
+    assert await replay(SHARED, listen=listen) == 225
+
+
+@pytest.mark.parametrize("listen", [False, True], ids=["whole", "streamed"])
+@pytest.mark.skipif(not OWN.is_file(), reason="the suite's own recordings are not there")
+async def test_the_suites_own_recordings_come_out_equal(listen: bool) -> None:
+    assert await replay(OWN, listen=listen) > 0
