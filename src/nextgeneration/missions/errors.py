@@ -69,6 +69,17 @@ class MissionEnded(MissionError):
     mend = Texts("See it with `nextgen missions show {mission}`.", "Voyez-la avec `nextgen missions show {mission}`.")
 
 
+class MissionNotEnded(MissionError):
+    """What is recorded of a mission is needed until it has ended."""
+
+    code = "NG-MISSION-013"
+    what = Texts("Mission {mission} has not ended: {status}", "La mission {mission} n'est pas terminée : {status}")
+    mend = Texts(
+        "Finish it, or cancel it first: `nextgen missions cancel {mission}`.",
+        "Terminez-la, ou annulez-la d'abord : `nextgen missions cancel {mission}`.",
+    )
+
+
 class LeaseLost(MissionError):
     """Another worker took the mission over; this one may write nothing more."""
 

@@ -24,6 +24,7 @@ from nextgeneration.missions.errors import (
     GoalRefused,
     IdempotencyConflict,
     MissionAmbiguous,
+    MissionNotEnded,
     MissionUnknown,
     StateExposed,
 )
@@ -289,6 +290,23 @@ class Missions:
             MissionEnded: it has ended already; being cancelled twice is no error.
         """
         return await self._claiming.cancel(await self.resolve(ref), by)
+
+    async def delete(self, ref: str) -> Mission:
+        """Forget a mission that has ended: its journal, tasks, effects and their results, questions and report.
+
+        What it spent stays in the ledger, and the templates it ran are kept for other missions.
+
+        Returns:
+            The mission as it was.
+
+        Raises:
+            MissionNotEnded: somebody may still go on with it.
+        """
+        shared, found = self._shared, await self.get(ref)
+        if not found.status.ended:
+            raise MissionNotEnded(mission=found.id, status=found.status.value)
+        await shared.storage.write(lambda c: shared.missions.delete(c, found.id))
+        return found
 
     # -- checking ----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     exists,
     func,
     insert,
@@ -307,6 +308,20 @@ class MissionStore:
             pins, revisions, and_(revisions.c.tenant == pins.c.tenant, revisions.c.digest == pins.c.digest)
         )
         return list(connection.execute(wanted.where(pins.c.mission_id == mission).order_by(pins.c.name)))
+
+    def delete(self, connection: Connection, mission: str) -> None:
+        """Forget a mission and all that was recorded of it; on SQLite what stood there is overwritten."""
+        before = None
+        if connection.dialect.name == "sqlite":
+            before = int(connection.exec_driver_sql("PRAGMA secure_delete").scalar_one())
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        try:
+            for table in (blackboard, pins, approvals, effects, tasks, journal, idempotency, documents):
+                connection.execute(delete(table).where(table.c.mission_id == mission))
+            connection.execute(delete(missions).where(missions.c.id == mission))
+        finally:
+            if before is not None:
+                connection.exec_driver_sql(f"PRAGMA secure_delete = {before}")
 
 
 _ONE_EFFECT = and_(

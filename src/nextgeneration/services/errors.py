@@ -36,3 +36,17 @@ class ScratchUnsafe(NGError):
         "{path} n'est pas un dossier de cet utilisateur : les fichiers temporaires n'y vont pas",
     )
     mend = Texts("Look at what is there and remove it.", "Examinez ce qui s'y trouve et retirez-le.")
+
+
+class RecordsNotDeleted(NGError):
+    """A file of a mission could not be removed."""
+
+    code = "NG-SERVICE-011"
+    what = Texts(
+        "{mission} is not deleted, for {path} cannot be removed: {detail}",
+        "{mission} n'est pas supprimée, car {path} ne peut être retiré : {detail}",
+    )
+    mend = Texts(
+        "Remove it, then delete the mission again: its records are still there.",
+        "Retirez-le, puis supprimez à nouveau la mission : ses enregistrements sont toujours là.",
+    )

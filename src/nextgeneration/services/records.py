@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +15,17 @@ from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.reports import Cost, Report, ReportStatus
 from nextgeneration.missions.approvals import Approvals
+from nextgeneration.missions.errors import MissionNotEnded
 from nextgeneration.missions.schema import Approval, ApprovalStatus, Mission, TaskRecord
 from nextgeneration.missions.service import Missions
+from nextgeneration.services.errors import RecordsNotDeleted
 from nextgeneration.settings.credits import CreditSettings
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.storage.database import Storage
 from nextgeneration.supervisor.actions import chosen
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MissionReport, TaskOutcome
+from nextgeneration.supervisor.store import CheckpointStore
 from nextgeneration.supervisor.synthesis import answer, merged, missing_parts
 
 SHOWN_ACTIONS = 3
@@ -37,6 +42,33 @@ class Records:
     approvals: Approvals
     agents: AgentRecords
     credits: Credits
+    storage: Storage
+
+    async def delete(self, ref: str) -> Mission:
+        """Delete a mission that has ended: its files first, so that a crash half-way leaves it to be deleted again.
+
+        Raises:
+            MissionUnknown, MissionAmbiguous: not exactly one fits.
+            MissionNotEnded: it may still go on.
+            RecordsNotDeleted: a file of it could not be removed; its records are kept.
+        """
+        mission = await self.missions.get(ref)
+        if not mission.status.ended:
+            raise MissionNotEnded(mission=mission.id, status=mission.status.value)
+        for folder in (self.home / "reports" / mission.id, self.home / "scratch" / mission.id):
+            await asyncio.to_thread(_remove, folder, mission.id)
+        await self.storage.write(lambda connection: CheckpointStore().delete_thread(connection, mission.id))
+        return await self.missions.delete(mission.id)
+
+
+def _remove(folder: Path, mission: str) -> None:
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise RecordsNotDeleted(mission=mission, path=str(folder), detail=error.strerror or str(error)) from None
 
 
 @contextmanager
@@ -52,7 +84,7 @@ def open_records() -> Iterator[Records]:
         missions = Missions(storage, MissionSettings(), clock=clock)
         home = kept.home.expanduser().absolute()
         books = Credits(storage, CreditSettings(), clock=clock)
-        yield Records(home, missions, missions.approvals, AgentRecords(storage, clock), books)
+        yield Records(home, missions, missions.approvals, AgentRecords(storage, clock), books, storage)
     finally:
         storage.close()
 

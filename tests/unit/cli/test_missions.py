@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -325,3 +327,75 @@ def test_a_mission_of_an_agent_called_outside_any_is_shown_too(cli, project):
     assert "partly done" in said.out
     assert "ada: a model" in said.out
     assert json.loads(cli("missions", "show", mission, "--json").out)["report"]["tasks"][0]["agent"] == "ada"
+
+
+# -- deleting --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(own_home):
+    return Path(os.environ["NG_HOME"])
+
+
+def canary_in(home, canary):
+    return [path.name for path in home.rglob("*") if path.is_file() and canary in path.read_bytes()]
+
+
+def test_a_deleted_mission_leaves_nothing_behind_and_others_stay(cli, project, home):
+    """Results of tools are journaled word for word: deleting a mission takes them off the disk, pages and all."""
+    (project / "README.md").write_text("# canary-4711-of-the-file\n" * 50)
+    gone, kept = (
+        cli("run", goal, "-w", project, "--agent", "documentaliste", "--json").json["mission"]
+        for goal in ("canary-4712-of-the-goal", "read the docs")
+    )
+    assert canary_in(home, b"canary-4712")
+    said = cli("missions", "delete", gone)
+    assert (said.code, said.out) == (2, ""), "nobody is there to say yes"
+    assert "NG-CLI-005" in said.err
+    assert cli("missions", "show", gone).code == 0
+    assert cli("missions", "delete", gone, "--yes", "--json").json == {"deleted": gone}
+    assert "NG-MISSION-001" in cli("missions", "show", gone).err
+    assert canary_in(home, b"canary-4712") == []
+    assert canary_in(home, gone.encode()) == []
+    assert not (home / "reports" / gone).exists()
+    assert cli("missions", "show", kept).code == 0
+    assert cli("missions", "delete", kept, "--yes").code == 0
+    assert canary_in(home, b"canary-4711") == []
+
+
+def test_a_mission_that_may_go_on_is_not_deleted(cli, waiting):
+    mission, _ = waiting
+    said = cli("missions", "delete", mission, "--yes")
+    assert said.code == 1
+    assert "NG-MISSION-013" in said.err
+    cli("missions", "cancel", mission)
+    assert cli("missions", "delete", mission, "--yes").code == 0
+    assert cli("missions", "list", "--json").json == []
+
+
+def test_a_folder_that_cannot_be_removed_keeps_the_records(cli, waiting, home, monkeypatch):
+    mission, _ = waiting
+    cli("missions", "cancel", mission)
+
+    def refuse(_folder):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nextgeneration.services.records.shutil.rmtree", refuse)
+        (home / "reports" / mission).mkdir(parents=True, exist_ok=True)
+        said = cli("missions", "delete", mission, "--yes")
+    assert "NG-SERVICE-011" in said.err
+    assert cli("missions", "show", mission).code == 0
+    assert cli("missions", "delete", mission, "--yes").code == 0
+
+
+def test_a_link_in_the_place_of_a_report_is_removed_and_not_followed(cli, waiting, home, tmp_path):
+    mission, _ = waiting
+    cli("missions", "cancel", mission)
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("x")
+    (home / "scratch").mkdir(exist_ok=True)
+    (home / "scratch" / mission).symlink_to(tmp_path / "precious")
+    assert cli("missions", "delete", mission, "--yes").code == 0
+    assert (tmp_path / "precious" / "file").exists()
+    assert not (home / "scratch" / mission).is_symlink()

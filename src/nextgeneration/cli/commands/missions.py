@@ -1,4 +1,4 @@
-"""``nextgen missions …``: list, show, watch, resume, cancel."""
+"""``nextgen missions …``: list, show, watch, resume, cancel, delete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=Group,
     help=text(
-        "Missions: list, show, watch, resume, cancel.", "Missions : lister, montrer, suivre, reprendre, annuler."
+        "Missions: list, show, watch, resume, cancel, delete.",
+        "Missions : lister, montrer, suivre, reprendre, annuler, supprimer.",
     ),
     no_args_is_help=True,
 )
@@ -48,6 +49,10 @@ _CANCELLING = Texts(
     "Mission {id} is being cancelled: its process ends what runs.",
     "La mission {id} est en cours d'annulation : son processus arrête ce qui tourne.",
 )
+_DELETE = Texts(
+    "Delete all that is recorded of {id} ({goal})?", "Supprimer tout ce qui est enregistré de {id} ({goal}) ?"
+)
+_DELETED = Texts("Mission {id} is deleted.", "La mission {id} est supprimée.")
 _HELD = Texts("worked on by {holder}", "traitée par {holder}")
 _REASON = Texts("why: {reason}", "pourquoi : {reason}")
 _GO_ON = Texts("go on with: nextgen missions resume {id}", "pour continuer : nextgen missions resume {id}")
@@ -290,6 +295,42 @@ def cancel(mission_id: MissionId, json: Json = False, no_recover: NoRecover = Fa
         return 0
 
     _recorded(voice, command, no_recover)
+
+
+@app.command(
+    cls=Command,
+    help=text(
+        "Delete a mission that has ended: journal, results, questions, report and files.",
+        "Supprimer une mission terminée : journal, résultats, questions, rapport et fichiers.",
+    ),
+)
+def delete(
+    mission_id: MissionId,
+    yes: Annotated[bool, typer.Option("--yes", help=text("Do not ask.", "Ne pas demander."))] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Delete a mission that has ended; what it changed in its workspace stays."""
+    voice = Voice(json=json, debug=debug)
+
+    async def command(records: Records) -> int:
+        from nextgeneration.cli.confirm import confirmed
+        from nextgeneration.missions.errors import MissionNotEnded
+
+        mission = await records.missions.get(mission_id)
+        if not mission.status.ended:
+            raise MissionNotEnded(mission=mission.id, status=mission.status.value)
+        goal = escaped(brief(mission.goal, 60), newlines=False)
+        if not confirmed(voice, _DELETE, yes=yes, id=mission.id, goal=goal):
+            return 1
+        await records.delete(mission.id)
+        if json:
+            voice.document({"deleted": mission.id})
+        else:
+            voice.data(_DELETED.say(voice.lang, id=mission.id))
+        return 0
+
+    _recorded(voice, command, no_recover=True)
 
 
 def _recorded(voice: Voice, command: Any, no_recover: bool) -> None:
