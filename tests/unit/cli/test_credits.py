@@ -1,5 +1,9 @@
 """``nextgen credits``: what a person or a program sees of the books, and what they can set."""
 
+import re
+import shlex
+from pathlib import Path
+
 import pytest
 
 from nextgeneration.credits.ledger import Ledger
@@ -151,6 +155,18 @@ def test_books_that_disagree_are_told(cli, spend):
     assert said.code == 1
     assert "The books disagree in 1 places, first: charge a: 1000000 ≠ 5" in said.err
     assert cli("credits", "verify", "--json").json["discrepancies"][0]["kind"] == "charge"
+
+
+def test_the_page_about_budgets_works_as_written(cli, spend):
+    spend("mis_1/t1/1/1", 10, 2.5)
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "credits.md").read_text(encoding="utf-8")
+    lines = [
+        line for block in re.findall(r"```console\n(.*?)```", page, flags=re.DOTALL) for line in block.splitlines()
+    ]
+    assert len(lines) == 9
+    for line in lines:
+        said = cli(*shlex.split(line.removeprefix("$ nextgen ")))
+        assert said.code == 0, f"{line}: {said.err}"
 
 
 def test_it_speaks_french(cli, spend, monkeypatch):
