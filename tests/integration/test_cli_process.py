@@ -122,6 +122,7 @@ def test_ctrl_c_with_json_is_an_error_document(env, project):
     assert mission in error["hint"]
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_with_run_resume(env, project):
     process, mission = started(env, project)
     process.send_signal(signal.SIGINT)
@@ -132,6 +133,7 @@ def test_what_was_stopped_goes_on_with_run_resume(env, project):
     assert missions()[mission].status != "parked"
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_the_mission_to_the_next_command(env, project):
     process, mission = started(env, project)
     process.send_signal(signal.SIGTERM)
@@ -141,6 +143,7 @@ def test_sigterm_leaves_the_mission_to_the_next_command(env, project):
     assert missions()[mission].status == "queued"
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_next_command_finishes_the_mission(env, project):
     """...after its own output, and it says so."""
     process, mission = started(env, project)
@@ -154,6 +157,7 @@ def test_after_a_kill_the_next_command_finishes_the_mission(env, project):
     assert missions()[mission].status in {"failed", "partial", "done"}
 
 
+@pytest.mark.slow
 def test_a_second_process_watches_resumes_and_cancels(env, project):
     """Resuming names the holder, watching follows, and cancelling ends what runs in the first one."""
     process, mission = started(env, project)
@@ -175,6 +179,7 @@ def test_a_second_process_watches_resumes_and_cancels(env, project):
     assert missions()[mission].status == "cancelled"
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_a_terminal_restores_it(env, project):
     """The cursor is shown again, and the way to go on stands on a line of its own."""
     env |= {"TERM": "xterm-256color", "COLUMNS": "120"}
@@ -313,6 +318,7 @@ def test_a_deleted_working_folder_is_no_traceback(env, tmp_path):
     assert json.loads(said.stdout)["error"]["code"]
 
 
+@pytest.mark.slow
 def test_try_works_without_bubblewrap(env, tmp_path):
     """It runs no agent command, so its fix is applied and verified all the same."""
     tools = tmp_path / "bin"
