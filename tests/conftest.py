@@ -33,6 +33,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory, monkeypatch):
-    """No test reads or writes the user's own NG_HOME, and messages are English unless a test says so."""
+    """No test uses the user's own NG_HOME, keys or models, and messages are English unless a test says so."""
     monkeypatch.setenv("NG_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("NG_LANG", "en")
+    monkeypatch.setenv("NG_MODELS_DISCOVER", "false")

@@ -14,6 +14,7 @@ from pathlib import Path
 from nextgeneration import __version__
 from nextgeneration.cli.errors import ReportNotWritten
 from nextgeneration.cli.voice import Voice
+from nextgeneration.credits.units import shown
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.reports import ReportStatus
@@ -129,7 +130,7 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     found.append("")
     if report.tasks:
         cost = _COST_ONE if len(report.tasks) == 1 else _COST
-        spent = report.cost.credits // 1_000_000
+        spent = shown(report.cost.credits)
         said = cost.say(lang, agents=len(report.tasks), calls=report.cost.tool_calls, credits=spent)
         found.append(voice.paint(said, "dim"))
     if path is not None:

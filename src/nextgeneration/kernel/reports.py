@@ -30,6 +30,8 @@ class Cost(BaseModel):
     model_calls: int = 0
     seconds: float = 0.0
     credits: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -37,6 +39,8 @@ class Cost(BaseModel):
             model_calls=self.model_calls + other.model_calls,
             seconds=self.seconds + other.seconds,
             credits=self.credits + other.credits,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
         )
 
 

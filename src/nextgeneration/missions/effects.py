@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Wish
 from nextgeneration.kernel.reports import Cost
-from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult, ToolSpec
+from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult
 from nextgeneration.missions.access import ModelAccess
 from nextgeneration.missions.asking import Asking, Question
 from nextgeneration.missions.booking import NAME as MODEL
@@ -27,6 +27,7 @@ from nextgeneration.missions.errors import EffectMismatch, EffectRefused, OverBu
 from nextgeneration.missions.flights import Flights
 from nextgeneration.missions.grants import Grant, Granted
 from nextgeneration.missions.judging import Call, Judge, Judged, Offer, Policy, identity, said
+from nextgeneration.missions.knowing import Knowing
 from nextgeneration.missions.leases import Change
 from nextgeneration.missions.outcomes import replayed
 from nextgeneration.missions.performing import Performance, context_of
@@ -98,7 +99,7 @@ class Door:
         return TaskDoor(self, task_id, agent, judge, budget or TaskBudget(), revision, template)
 
 
-class TaskDoor:
+class TaskDoor(Knowing):
     """The door of one run of one task.
 
     Positions are given when a call is issued, in program order, before anything runs: the same program gives the same
@@ -139,14 +140,6 @@ class TaskDoor:
     def cost(self) -> Cost:
         """What this task used, replayed calls included."""
         return self._cost
-
-    def spec(self, tool: str) -> ToolSpec:
-        """What a tool declares.
-
-        Raises:
-            ToolUnknown: there is none of this name.
-        """
-        return self._judge.tool(tool).spec
 
     # -- calls -------------------------------------------------------------------------------------------------------
 

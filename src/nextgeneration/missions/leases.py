@@ -88,12 +88,13 @@ class Lease(Tenure):
         """Journal an event with the next transaction of this claim, whichever comes first."""
         self.ride(Draft(kind, data or {}, task))
 
-    def ride(self, draft: Draft, change: Change | None = None) -> None:
-        """Write an event and a change with the next transaction of this claim, whichever comes first.
+    def ride(self, draft: Draft | None, change: Change | None = None) -> None:
+        """Write an event, a change or both with the next transaction of this claim, whichever comes first.
 
         For what may be lost with the process as long as nothing that came after it is kept.
         """
-        self._riders.drafts.append(draft)
+        if draft is not None:
+            self._riders.drafts.append(draft)
         if change is not None:
             self._riders.changes.append(change)
 

@@ -1,4 +1,4 @@
-"""Effects that are no tool calls: recorded values and the blackboard. One transaction each."""
+"""Effects that are no tool calls: recorded values and the blackboard."""
 
 from __future__ import annotations
 
@@ -81,7 +81,11 @@ class Recording:
             if change is not None:
                 change(connection)
 
-        await claim.commit(change=write)
+        if change is None:
+            # Nothing was done outside: what the agent does because of it is written together with it.
+            claim.ride(None, write)
+        else:
+            await claim.commit(change=write)
         claim.effects[self.task, self.position] = effect
         shared.at("record.saved")
         return self._replayed(effect)

@@ -64,6 +64,7 @@ class MissionOptions(BaseModel):
         agents: templates to use; none: the planner chooses.
         actions: most actions put to the human; none: the setting.
         user: who asked for it, whose credits it spends.
+        models: language models may be asked, where there are any.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -74,6 +75,7 @@ class MissionOptions(BaseModel):
     agents: tuple[str, ...] | None = None
     actions: int | None = None
     user: str = ""
+    models: bool = True
 
 
 class MissionRequest(BaseModel):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nextgeneration.credits.errors import HoldRefused, OverLimit
 from nextgeneration.credits.schema import Hold, HoldStatus
-from nextgeneration.kernel.models import ModelAnswer, ModelRequest
+from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Usage
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.access import Candidate, Choice, ModelAccess
@@ -170,8 +170,8 @@ class Thought:
             "credits": cost,
             "seconds": self.cost.seconds,
         }
-        spent = self.cost + Cost(credits=cost)
-        outcome = seal({"answer": data, "credits": spent.credits, "model_calls": spent.model_calls})
+        spent = self.cost + Cost(credits=cost, input_tokens=kept.usage.input, output_tokens=kept.usage.output)
+        outcome = seal({"answer": data, "cost": spent.model_dump(exclude_defaults=True)})
         await self._booking.settle(hold, cost, answer.usage, "done", outcome, about, spent.seconds)
         self.cost = spent
         candidate.succeeded(spent.seconds)
@@ -195,7 +195,8 @@ class Thought:
             "billed": error.spent,
         }
         charged = await self._booking.close(hold, cost, status, Draft("effect.tried", about), error.usage)
-        self.cost += Cost(credits=charged)
+        known = error.usage or Usage()
+        self.cost += Cost(credits=charged, input_tokens=known.input, output_tokens=known.output)
         candidate.failed(error)
 
     async def _given_up(self, error: ModelFailure) -> ModelsFailed:
@@ -261,8 +262,7 @@ def replayed_thought(effect: Effect, key: str) -> tuple[ModelAnswer, Cost]:
     said = unseal(effect.outcome or "", "effects", key)
     if effect.status == "done":
         try:
-            cost = Cost(model_calls=said["model_calls"], credits=said["credits"], seconds=effect.seconds)
-            return ModelAnswer.of(said["answer"]), cost
+            return ModelAnswer.of(said["answer"]), Cost(**said["cost"])
         except (KeyError, TypeError, ValueError) as error:
             raise RecordDamaged(table="effects", id=key, detail=str(error)) from None
     if "refusal" in said:

@@ -13,6 +13,7 @@ from nextgeneration.agents.manager import TemplateManager
 from nextgeneration.agents.records import AgentRecords
 from nextgeneration.events.bus import Bus
 from nextgeneration.kernel.clock import Clock, SystemClock
+from nextgeneration.missions.access import Gateway, ModelAccess
 from nextgeneration.missions.approvals import Approvals
 from nextgeneration.missions.boundaries import At, nowhere
 from nextgeneration.missions.service import Missions
@@ -20,6 +21,7 @@ from nextgeneration.services.embedded import MissionHost
 from nextgeneration.services.errors import WorkspaceMissing
 from nextgeneration.services.lending import templates_of
 from nextgeneration.services.scratch import ScratchFolders
+from nextgeneration.services.thinking import access_to_models
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.settings.tools import ToolSettings
@@ -51,6 +53,7 @@ class Services:
     templates: TemplateManager
     agents: AgentRecords
     tools: ToolBox
+    models: ModelAccess
     supervisor: Supervisor
     worker: Worker
 
@@ -63,6 +66,7 @@ async def open_services(
     mission_settings: MissionSettings | None = None,
     tools: Iterable[Tool] | None = None,
     templates: TemplateManager | None = None,
+    models: Gateway | None = None,
     at: At = nowhere,
 ) -> AsyncIterator[Services]:
     """Open everything for work on ``workspace``; closed in order when the block ends.
@@ -73,6 +77,7 @@ async def open_services(
         mission_settings: limits; by default from the environment.
         tools: other tools than the built-in ones, for tests and embedding.
         templates: another manager than the process's own (see :func:`~nextgeneration.services.lending.templates_of`).
+        models: where models come from instead of the settings.
         at: called at every boundary of a mission, so that tests can cut there.
 
     Raises:
@@ -90,7 +95,7 @@ async def open_services(
         stack.callback(storage.close)
         manager = templates or stack.enter_context(templates_of(workspace))
         home = kept.home.expanduser().absolute()
-        services = _assembled(storage, home, limits, manager, box, at)
+        services = _assembled(storage, home, limits, manager, box, models, at)
         host = MissionHost(services.missions, services.supervisor.parts, workspace)
         stack.enter_context(use_host(host))
         try:
@@ -100,10 +105,17 @@ async def open_services(
 
 
 def _assembled(
-    storage: Storage, home: Path, limits: MissionSettings, manager: TemplateManager, box: ToolBox, at: At
+    storage: Storage,
+    home: Path,
+    limits: MissionSettings,
+    manager: TemplateManager,
+    box: ToolBox,
+    models: Gateway | None,
+    at: At,
 ) -> Services:
     clock, bus = SystemClock(), Bus()
     missions = Missions(storage, limits, clock=clock, bus=bus, at=at)
+    access = access_to_models(storage, clock, home, models)
     parts = Parts(
         planner=Planner(manager.library.revisions, manager.library.version),
         revisions=manager.library.revisions,
@@ -111,6 +123,7 @@ def _assembled(
         tools=box,
         scratch=ScratchFolders(home / "scratch"),
         clock=clock,
+        access=access,
         standing=limits.permissions,
         at_once=limits.tasks_at_once,
     )
@@ -125,6 +138,7 @@ def _assembled(
         templates=manager,
         agents=AgentRecords(storage, clock),
         tools=box,
+        models=access,
         supervisor=supervisor,
         worker=Worker(missions, supervisor, at_once=limits.missions_at_once),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nextgeneration.agents.context import TaskContext
 from nextgeneration.agents.runtimes.dispatch import run as run_runtime
+from nextgeneration.credits.units import MICRO
 from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.reports import Report, ReportStatus
 from nextgeneration.kernel.show import shortened
@@ -67,10 +68,12 @@ class MissionHost:
             Policy(standing=self._parts.standing, network=False, auto=None, attended=False),
             scratch=self._parts.scratch.of(claim.id),
             clock=self._parts.clock,
+            access=self._parts.access,
         )
         calls = TOOL_CALLS if budget.tool_calls is None else budget.tool_calls
-        limits = TaskBudget(tool_calls=calls, seconds=budget.seconds or SECONDS)
-        task = door.task(TASK, agent.name, revision.permissions, limits, revision.digest)
+        spend = None if budget.credits is None else budget.credits * MICRO
+        limits = TaskBudget(calls, budget.seconds or SECONDS, budget.model_calls, spend)
+        task = door.task(TASK, agent.name, revision.permissions, limits, revision.digest, revision.name)
         context = TaskContext(said, door=task, task=TASK, lang=claim.mission.lang)
         return await run_runtime(revision, input_data, agent.config, context)
 
@@ -84,13 +87,16 @@ def host() -> MissionHost:
 
     from nextgeneration.agents.manager import shared_manager
     from nextgeneration.services.scratch import ScratchFolders
+    from nextgeneration.services.thinking import access_to_models
     from nextgeneration.settings.missions import MissionSettings
+    from nextgeneration.settings.storage import StorageSettings
     from nextgeneration.settings.tools import ToolSettings
     from nextgeneration.storage.database import Storage
     from nextgeneration.supervisor.planner import Planner
     from nextgeneration.tools.registry import build
 
     manager, limits = shared_manager(), MissionSettings()
+    storage, clock = Storage.open("sqlite://"), SystemClock()
     scratch = Path(tempfile.mkdtemp(prefix="nextgen-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 
@@ -100,7 +106,8 @@ def host() -> MissionHost:
         hire=manager.hire,
         tools=build(ToolSettings()),
         scratch=ScratchFolders(scratch),
-        clock=SystemClock(),
+        clock=clock,
         standing=limits.permissions,
+        access=access_to_models(storage, clock, StorageSettings().home),
     )
-    return MissionHost(Missions(Storage.open("sqlite://"), limits), parts, Path.cwd())
+    return MissionHost(Missions(storage, limits, clock=clock), parts, Path.cwd())

@@ -22,6 +22,7 @@ from nextgeneration.kernel.errors import NGError, as_problem
 from nextgeneration.kernel.reports import Report, ReportStatus
 from nextgeneration.kernel.risk import RiskLabel
 from nextgeneration.kernel.tools import Tool
+from nextgeneration.missions.access import ModelAccess
 from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.effects import Door, Policy, TaskBudget
 from nextgeneration.missions.errors import Parked
@@ -70,6 +71,7 @@ class Parts:
     tools: Mapping[str, Tool]
     scratch: Scratch
     clock: Clock
+    access: ModelAccess | None = None
     standing: tuple[str, ...] = ()
     at_once: int = 8
     replans: int = 2
@@ -103,6 +105,7 @@ class Lead:
             ),
             scratch=self.parts.scratch.of(mission.id),
             clock=self.parts.clock,
+            access=self.parts.access if options.models else None,
         )
         self.revisions = {name: Revision.from_data(data) for name, data in self.claim.pinned().items()}
         saved = self.claim.plan()
@@ -196,9 +199,9 @@ class Lead:
             error = DependencyFailed(task=task.id, needed=", ".join(failed))
             return self._no_report(task, ReportStatus.SKIPPED, error)
         revision = self.revisions[task.template]
-        budget = TaskBudget(tool_calls=task.tool_calls, seconds=task.seconds)
+        budget = TaskBudget(task.tool_calls, task.seconds, task.model_calls, task.credits)
         name = self.agent_name(task)
-        door = self.door.task(task.id, name, revision.permissions, budget, revision.digest)
+        door = self.door.task(task.id, name, revision.permissions, budget, revision.digest, task.template)
         context = TaskContext(self._told(task), door=door, task=task.id, lang=self.lang)
         # Rides with the task's first effect: a start that is not followed by anything needs no record.
         self.claim.event_nowait("task.started", {"agent": name, "template": task.template}, task=task.id)

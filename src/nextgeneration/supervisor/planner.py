@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from nextgeneration.credits.units import MICRO
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.show import brief, shortened
 from nextgeneration.supervisor.errors import PlanRefused
@@ -63,7 +64,11 @@ _PATH = re.compile(r"(?<![\w/.-])(?:[\w-]+/)*[\w-]+\.[A-Za-z][\w.]*|(?<![\w/.-])
 
 
 class PlannedTask(BaseModel):
-    """One task of a plan. ``depends`` are ids of tasks that must have ended first."""
+    """One task of a plan.
+
+    ``depends`` are ids of tasks that must have ended first. ``credits`` are micro-credits; ``None``: as much as the
+    mission has.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -76,6 +81,8 @@ class PlannedTask(BaseModel):
     replaces: str = ""
     tool_calls: int = 100
     seconds: float = 300.0
+    model_calls: int | None = None
+    credits: int | None = None
 
 
 class Plan(BaseModel):
@@ -207,6 +214,8 @@ class Planner:
             replaces=replaces,
             tool_calls=TOOL_CALLS if revision.budget.tool_calls is None else revision.budget.tool_calls,
             seconds=revision.budget.seconds or SECONDS,
+            model_calls=revision.budget.model_calls,
+            credits=None if revision.budget.credits is None else revision.budget.credits * MICRO,
         )
 
     def _examples(self, lang: Lang) -> list[str]:

@@ -54,6 +54,11 @@ _NO_MODEL = Texts(
     "No model, no network: agents run real tools and rules, and nothing is invented.",
     "Ni modèle ni réseau : les agents utilisent de vrais outils et de vraies règles, et rien n'est inventé.",
 )
+_MODEL = Texts(
+    "Model found: {model}. Agents plan, explain and write with it; findings come from tools.",
+    "Modèle trouvé : {model}. Les agents planifient, expliquent et rédigent avec lui ; "
+    "les constats viennent des outils.",
+)
 _NO_TERMINAL = Texts(
     "No terminal to ask on: the one approval will be given, for this copy only.",
     "Pas de terminal pour demander : l'unique accord sera donné, pour cette copie seulement.",
@@ -105,6 +110,25 @@ ToolCalls = Annotated[
     int | None, typer.Option("--tool-calls", min=1, help=text("Budget of tool calls.", "Budget d'appels d'outils."))
 ]
 Seconds = Annotated[float | None, typer.Option(min=1, help=text("Budget of seconds.", "Budget en secondes."))]
+Spend = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        min=0,
+        metavar=text("CREDITS", "CRÉDITS"),
+        help=text(
+            "Credits the mission may spend on models; never passed.",
+            "Crédits que la mission peut dépenser en modèles ; jamais dépassés.",
+        ),
+    ),
+]
+NoModel = Annotated[
+    bool,
+    typer.Option(
+        "--no-model",
+        help=text("Ask no language model: playbooks only.", "Ne consulter aucun modèle de langage : playbooks seuls."),
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option(
@@ -126,6 +150,8 @@ def run(
     actions: Actions = 3,
     tool_calls: ToolCalls = None,
     seconds: Seconds = None,
+    budget: Spend = None,
+    no_model: NoModel = False,
     fail_on: FailOn = None,
     out: Out = None,
     resume: Resume = False,
@@ -139,19 +165,27 @@ def run(
     voice = Voice(json=json, jsonl=jsonl, no_input=no_input, debug=debug)
 
     async def command() -> int:
-        from nextgeneration.cli.session import with_session
+        from nextgeneration.cli.session import person, with_session
         from nextgeneration.missions.schema import MissionOptions
 
         if goal is None and not resume:
             raise UsageWrong(detail=_NO_GOAL, command="nextgen run")
-        options = MissionOptions(network=network, yes=yes, agents=tuple(agent or ()), actions=actions)
+        options = MissionOptions(
+            network=network,
+            yes=yes,
+            agents=tuple(agent or ()),
+            actions=actions,
+            user=person().partition(":")[2],
+            models=not no_model,
+        )
+        limits = _given(tool_calls=tool_calls, seconds=seconds, credits=_micro(budget))
 
         async def mission(session: Session) -> int:
             if resume:
                 code = await _resumed(session, goal)
                 if code is not None:
                     return code
-            return await _started(session, goal or "", options, _given(tool_calls=tool_calls, seconds=seconds))
+            return await _started(session, goal or "", options, limits)
 
         return await with_session(voice, workspace, mission, recover=not no_recover, out=out, fail_on=fail_on)
 
@@ -193,6 +227,12 @@ async def _resumed(session: Session, goal: str | None) -> int | None:
     return await session.follow(lines[0].id) if lines else None
 
 
+def _micro(budget: float | None) -> int | None:
+    from nextgeneration.credits.units import from_credits
+
+    return None if budget is None else from_credits(str(budget))
+
+
 def _given(**values: float | None) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
@@ -213,11 +253,11 @@ def try_(
 
         folder = _copied()
         voice.say(_COPY, path=folder)
-        voice.say(_NO_MODEL)
         if not voice.can_ask:
             voice.say(_NO_TERMINAL)
 
         async def mission(session: Session) -> int:
+            _tell_model(session)
             session.given = None if voice.can_ask else _for_the_copy
             code = await _started(session, _DEMO.say(voice.lang), MissionOptions(actions=1), {})
             if code != INTERRUPTED:
@@ -227,6 +267,17 @@ def try_(
         return await with_session(voice, folder, mission, recover=not no_recover)
 
     enter(voice, command)
+
+
+def _tell_model(session: Session) -> None:
+    """Say which model the agents will ask, or that there is none."""
+    from nextgeneration.kernel.models import Wish
+
+    found = session.services.models.gateway.candidates(Wish()).candidates
+    if found:
+        session.voice.say(_MODEL, model=found[0].name)
+    else:
+        session.voice.say(_NO_MODEL)
 
 
 def _copied() -> Path:

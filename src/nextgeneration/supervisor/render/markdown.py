@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from nextgeneration.credits.units import shown
 from nextgeneration.kernel.findings import Evidence, Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import brief, escaped
@@ -267,7 +268,7 @@ class _Page:
             end=report.ended_at[:19],
             calls=cost.tool_calls,
             models=cost.model_calls,
-            credits=cost.credits // 1_000_000,
+            credits=shown(cost.credits),
             seconds=cost.seconds,
             workspace=_code(report.workspace),
         )
