@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from nextgeneration.cli.commands import agents, approvals, basics, missions, run, templates, tools
+from nextgeneration.cli.commands import agents, approvals, basics, missions, models, run, templates, tools
 from nextgeneration.cli.commands import credits as credit_commands
 from nextgeneration.cli.options import INTERRUPTED, text, told, unforeseen
 from nextgeneration.cli.pages import PANELS, Command, Group
@@ -55,6 +55,7 @@ app.add_typer(credit_commands.app, name="credits", rich_help_panel=WORK)
 app.add_typer(templates.app, name="templates", rich_help_panel=TEAM)
 app.add_typer(agents.app, name="agents", rich_help_panel=TEAM)
 app.add_typer(tools.app, name="tools", rich_help_panel=TEAM)
+app.add_typer(models.app, name="models", rich_help_panel=TEAM)
 for command, about in (
     (basics.doctor, basics.DOCTOR_HELP),
     (basics.init, basics.INIT_HELP),

@@ -1,0 +1,89 @@
+"""Adding a provider, a price, and taking them away again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from nextgeneration.kernel.language import Texts
+from nextgeneration.models import keeping
+from nextgeneration.models.errors import NameUnclear
+from nextgeneration.models.facts import chats
+from nextgeneration.models.probing import ask
+from nextgeneration.settings.keys import Keys
+from nextgeneration.settings.models import ModelPrice, ModelProvider
+
+ASK_SECONDS = 5.0
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_KEY_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_LETTERS = Texts("a name is small letters, digits, - and _", "un nom se compose de minuscules, chiffres, - et _")
+_ADDRESS = Texts("an address starts with http:// or https://", "une adresse commence par http:// ou https://")
+_NO_SECRET = Texts(
+    "write the address without user or password; the key has a name of its own",
+    "écrivez l'adresse sans utilisateur ni mot de passe ; la clé a son propre nom",
+)
+_KEY = Texts("--key-name is the name of a variable, not the key", "--key-name est le nom d'une variable, pas la clé")
+_ABSENT = Texts("nothing of this name was added", "rien de ce nom n'a été ajouté")
+_PAIR = Texts("write it as provider:model", "écrivez-le fournisseur:modèle")
+
+
+def add(home: Path, name: str, provider: ModelProvider, keys: Keys) -> ModelProvider:
+    """Keep a provider; when it names no models its address is asked for them.
+
+    Raises:
+        NameUnclear: the name, address or key name is none.
+        ModelsFileBroken: the file cannot be read or written.
+    """
+    parts = urlsplit(provider.url)
+    if _NAME.fullmatch(name) is None:
+        raise NameUnclear(name=name, detail=_LETTERS)
+    if provider.dialect != "langchain" and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise NameUnclear(name=name, detail=_ADDRESS)
+    if parts.username or parts.password:
+        raise NameUnclear(name=name, detail=_NO_SECRET)
+    # A key given by mistake must be neither kept nor shown.
+    if provider.key and _KEY_NAME.fullmatch(provider.key) is None:
+        raise NameUnclear(name=name, detail=_KEY)
+    kept = keeping.read(home)
+    if not provider.models and provider.url:
+        found = keys.find(provider.key)
+        secret = found.value.get_secret_value() if found is not None else ""
+        answer = ask(name, provider.dialect, provider.url, ASK_SECONDS, secret)
+        if answer is not None:
+            provider = provider.model_copy(update={"models": [model for model in answer.models if chats(model)]})
+    kept.providers[name] = provider
+    keeping.write(home, kept)
+    return provider
+
+
+def price(home: Path, name: str, given: ModelPrice) -> None:
+    """Keep the price of a model.
+
+    Raises:
+        NameUnclear: the name is no ``provider:model``.
+        ModelsFileBroken: the file cannot be read or written.
+    """
+    if not all(name.partition(":")):
+        raise NameUnclear(name=name, detail=_PAIR)
+    kept = keeping.read(home)
+    kept.prices[name] = given
+    keeping.write(home, kept)
+
+
+def remove(home: Path, name: str) -> None:
+    """Forget a provider with its prices, or the price of one model.
+
+    Raises:
+        NameUnclear: neither was added.
+        ModelsFileBroken: the file cannot be read or written.
+    """
+    kept = keeping.read(home)
+    provider = kept.providers.pop(name, None)
+    prices = [key for key in kept.prices if key == name or (provider is not None and key.startswith(f"{name}:"))]
+    if provider is None and not prices:
+        raise NameUnclear(name=name, detail=_ABSENT)
+    for key in prices:
+        del kept.prices[key]
+    keeping.write(home, kept)
