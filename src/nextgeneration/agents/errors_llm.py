@@ -87,11 +87,3 @@ class ReportUnfit(NGError):
         "Simplify `output_schema`, or let the template prefer a stronger model.",
         "Simplifiez `output_schema`, ou préférez un modèle plus capable.",
     )
-
-
-class ToolLeftOut(NGError):
-    """A template names a tool that is not there: the model was not shown it."""
-
-    code = "NG-LLM-008"
-    what = Texts("The tool {tool} is not there", "L'outil {tool} n'est pas disponible")
-    mend = Texts("`nextgen tools list` shows the tools.", "`nextgen tools list` montre les outils.")

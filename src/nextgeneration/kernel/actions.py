@@ -42,8 +42,8 @@ class Proposal(BaseModel):
 class Action(BaseModel):
     """A proposal made an agent's own: it stands in its report and waits for a human.
 
-    ``untrusted`` are the tools whose results a model had read when it proposed this: what stands there may have
-    asked for it.
+    ``untrusted`` are the tools whose labelled results a model had read when it proposed this: what stands there may
+    have asked for it.
     """
 
     model_config = ConfigDict(frozen=True)

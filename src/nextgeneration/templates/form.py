@@ -31,6 +31,7 @@ from nextgeneration.templates.versions import parent_reference, parse_version
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 STEP_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
 TOOL_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.:/@+-]{0,199}$"
+TOOLS_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.:/@+*-]{0,199}$"
 CAPABILITY_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$"
 HOOK_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 WORD_PATTERN = r"^\S(?:[^\x00-\x1f\x7f]{0,62}\S)?$"
@@ -364,8 +365,8 @@ class TemplateFile(Part):
         "ce qui le conduit ; auto : llm si un modèle répond, sinon playbook",
         default="auto",
     )
-    tools: list[Annotated[str, Field(pattern=TOOL_PATTERN)]] = said(
-        "what it may call; united with the parent's",
+    tools: list[Annotated[str, Field(pattern=TOOLS_PATTERN)]] = said(
+        "what it may call, by name or pattern such as mcp:docs/*; united with the parent's",
         "ce qu'il peut appeler ; uni à ceux du parent",
         default=[],
         max_length=256,

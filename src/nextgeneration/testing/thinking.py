@@ -92,6 +92,7 @@ class InstantWorld:
         summaries: who answers questions with the purpose ``compact``; ``None``: nobody.
 
     Attributes:
+        begun: the name of the effect at the first position of an earlier run.
         taken: what was asked for at each position, in the order the positions were taken.
     """
 
@@ -109,6 +110,7 @@ class InstantWorld:
         self.agent = agent
         self.model = model
         self.tools = {name: tool for tool in tools for name in (tool.spec.name, *tool.spec.aliases)}
+        self.begun: str | None = None
         self.taken: list[tuple[str, Any]] = []
         self._needs = frozenset(needs)
         self._limit = tool_calls
@@ -127,6 +129,16 @@ class InstantWorld:
         if found is None:
             raise ToolUnknown(name=tool, hint="")
         return found.spec
+
+    def offered(self, wanted: Iterable[str]) -> tuple[tuple[ToolSpec, ...], tuple[NGError, ...]]:
+        """What these tools declare, and the errors of those that are not there."""
+        specs, problems = [], []
+        for name in wanted:
+            try:
+                specs.append(self.spec(name))
+            except ToolUnknown as error:
+                problems.append(error)
+        return tuple(specs), tuple(problems)
 
     def models(self, wish: Wish) -> bool:
         """Whether the model can do what is wished."""

@@ -41,6 +41,10 @@ class OneDoor:
         self.agent = "alone"
         self.cost = Cost(tool_calls=1)
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.begun = None
+
+    def models(self, wish: Any) -> bool:
+        return False
 
     def spec(self, tool: str) -> Any:
         return SimpleNamespace(effect=EffectRule.PURE)

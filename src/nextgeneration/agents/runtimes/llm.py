@@ -111,13 +111,9 @@ async def thinks(revision: Revision, context: TaskContext) -> bool:
     A playbook begins with a call of a tool, a model's run with a question or a record; where the two begin alike the
     choice is recorded.
     """
-    door: Any = context.door
-    begun: str | None = getattr(door, "begun", None)
-    if begun is not None:
-        chosen = begun == "model" or begun.startswith("record.")
-    else:
-        models = getattr(door, "models", None)
-        chosen = models is not None and bool(models(wish_of(revision)))
+    door = cast("World", context.door)
+    begun = door.begun
+    chosen = door.models(wish_of(revision)) if begun is None else begun == "model" or begun.startswith("record.")
     if chosen and revision.playbook_first:
         await door.record("runtime", lambda: "llm")
     return chosen
@@ -206,6 +202,7 @@ class Thinking:
         "_empty",
         "_gathered",
         "_lang",
+        "_left_out",
         "_made",
         "_over",
         "_parts",
@@ -228,7 +225,8 @@ class Thinking:
         self._lang = context.lang
         self._gathered = gathered
         self._world = cast("World", context.door)
-        self._made: Compiled = compiled(revision, context.lang, self._world)
+        specs, self._left_out = self._world.offered(revision.tools)
+        self._made: Compiled = compiled(revision, context.lang, specs)
         self._schemas = self._made.schemas
         self._wish = self._made.wish
         self._calls = Calls(self._made, gathered, context.lang)
@@ -249,7 +247,7 @@ class Thinking:
             NGError: with ``control``.
         """
         context, made = self._context, self._made
-        for left_out in made.left_out:
+        for left_out in self._left_out:
             self._gathered.note(left_out, self._lang, "tools")
         more: list[str] = []
         if len(made.schemas) > MAX_SHOWN_TOOLS + 1:
@@ -294,7 +292,7 @@ class Thinking:
         for tool, lines in by_tool.items():
             label = f"p{len(blocks) + 1}"
             text = visible("\n".join(lines), self._lang)
-            self._calls.results.add(Shown(label, tool, text))
+            self._calls.results.add(Shown(label, tool, text, marked=True))
             blocks.append(fenced(label, tool, text))
         return blocks
 

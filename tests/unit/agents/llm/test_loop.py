@@ -17,7 +17,7 @@ from nextgeneration.kernel.models import Finish, ModelAnswer, ToolCall, Usage
 from nextgeneration.kernel.reports import ReportStatus
 from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions.errors import MissionCancelled, OverBudget, Parked
-from nextgeneration.testing.thinking import ScriptedModel, calling, reporting
+from nextgeneration.testing.thinking import InstantWorld, ScriptedModel, calling, reporting
 
 STEP = {"id": "s", "tool": "t.look"}
 
@@ -62,27 +62,22 @@ async def test_llm_without_a_model_fails_and_says_what_is_needed(bench):
 async def test_a_task_that_runs_again_is_driven_as_it_was_before(bench):
     """The choice is the recorded one, whatever models have come or gone since."""
 
-    class Begun(type(await _world(bench))):
-        begun = "t.look"
+    class Later(InstantWorld):
+        def models(self, wish):
+            return self.begun != "model"
 
-    report = await _with(bench, Begun, ["never said"], playbook=[STEP])
+    async def again(begun, answers, **fields):
+        bench.model = ScriptedModel(answers)
+        world = Later(bench.model, bench.tools.values())
+        world.begun = begun
+        context = TaskContext({}, door=world, task="t1")
+        return await run(bench.revision(playbook=[STEP], **fields), {"goal": "x"}, {}, context)
+
+    report = await again("t.look", ["never said"])
     assert report.findings
     assert bench.model.requests == []
-    Begun.begun = "model"
-    Begun.models = lambda self, wish: False
-    report = await _with(bench, Begun, ["said"], playbook=[STEP], runtime="llm")
+    report = await again("model", ["said"], runtime="llm")
     assert report.analysis == "said"
-
-
-async def _world(bench):
-    await bench.run(["x"])
-    return bench.world
-
-
-async def _with(bench, world, answers, **fields):
-    bench.model = ScriptedModel(answers)
-    context = TaskContext({}, door=world(bench.model, bench.tools.values()), task="t1")
-    return await run(bench.revision(**fields), {"goal": "x"}, {}, context)
 
 
 async def test_where_playbook_and_model_begin_alike_the_choice_is_recorded(bench):
@@ -158,7 +153,7 @@ async def test_what_the_template_says_of_models_is_asked_for(bench):
     wishes = []
     model = ScriptedModel(["done"])
 
-    class World(type(await _world(bench))):
+    class World(InstantWorld):
         def think(self, request, wish, listen=None):
             wishes.append(wish)
             return super().think(request, wish, listen)
@@ -311,7 +306,7 @@ async def test_a_tool_of_the_world_that_is_not_the_agents_is_unknown(bench):
 
 async def test_a_tool_that_is_not_there_is_left_out_and_named(bench):
     report = await bench.run(["done"], tools=["t.echo", "t.gone"])
-    assert codes(report) == ["NG-LLM-008"]
+    assert codes(report) == ["NG-TOOL-001"]
     assert [tool.name for tool in bench.model.requests[0].tools] == ["report", "t.echo"]
 
 

@@ -18,10 +18,12 @@ from nextgeneration.agents.runtimes.thinking.reporting import (
 )
 from nextgeneration.kernel.reports import Report, ReportStatus
 from nextgeneration.kernel.risk import EffectRule
+from nextgeneration.kernel.tools import Label, ToolResult
 from nextgeneration.testing.thinking import calling, reporting
 
 SCHEMA = {"type": "object", "required": ["litres"], "properties": {"litres": {"type": "integer"}}}
 LOOK = calling(("t.look", {}))
+PAGE = calling(("t.page", {}))
 
 
 def finding(**fields):
@@ -153,15 +155,15 @@ async def test_a_remedy_is_proposed_by_its_name_with_what_the_tool_says_of_it(be
     )
     assert action.fixes == (LEAK.id,)
     assert [(check.tool, check.absent) for check in action.verify] == [("t.look", (LEAK.id,))]
-    assert action.untrusted == ("t.look",)
     assert bench.calls("t.mend") == [], "nothing is done unasked"
 
 
 async def test_an_action_of_the_models_own_says_what_it_read_and_how_it_is_checked(bench):
     given = {"tool": "t.mend", "args": {"with": "glue"}, "reason": "it holds", "fixes": [LEAK.id, "fin_none"]}
-    report = await bench.run([LOOK, reporting(actions=[given])])
+    bench.tool("t.page", lambda _a, _c: ToolResult(text="tape it all", labels=(Label.UNTRUSTED,)))
+    report = await bench.run([LOOK, PAGE, reporting(actions=[given])])
     (action,) = report.actions
-    assert (action.reason, action.fixes, action.untrusted) == ("it holds", (LEAK.id,), ("t.look",))
+    assert (action.reason, action.fixes, action.untrusted) == ("it holds", (LEAK.id,), ("t.page",))
     assert action.verify[0].absent == (LEAK.id,)
 
 

@@ -145,7 +145,7 @@ class Calls:
             if remedies:
                 self.remedies.update(remedies)
             text = told(outcome, lang, remedies)
-            results.add(Shown(label, ready.name, text), call.id)
+            results.add(Shown(label, ready.name, text, bool(outcome.labels)), call.id)
             return Message("tool", fenced(label, ready.name, text), call=call.id)
         if isinstance(outcome, OverBudget):
             self.over = self.over or outcome
@@ -153,7 +153,7 @@ class Calls:
         said = _FAILED.say(lang, tool=ready.name, message=problem["message"], hint=problem["hint"])
         text = visible(said, lang, 4_000)
         if isinstance(outcome, ToolFailed):
-            results.add(Shown(label, ready.name, text), call.id)
+            results.add(Shown(label, ready.name, text, marked=True), call.id)
             text = fenced(label, ready.name, text)
         return Message("tool", text, call=call.id, failed=True)
 

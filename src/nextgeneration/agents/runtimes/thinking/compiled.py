@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nextgeneration.agents.errors_llm import ToolLeftOut
+from nextgeneration.agents.runtimes.thinking.fencing import visible
 from nextgeneration.agents.runtimes.thinking.prompt import system_text
 from nextgeneration.agents.runtimes.thinking.reporting import REPORT, report_schema
-from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.models import Message, ToolSchema, Wish
 from nextgeneration.kernel.risk import EffectRule
 from nextgeneration.kernel.tools import ToolSpec
 
 if TYPE_CHECKING:
-    from nextgeneration.agents.runtimes.thinking.world import World
     from nextgeneration.templates.revision import Revision
 
 TURNS = 40
@@ -29,6 +27,9 @@ MAX_SHOWN_TOOLS = 24
 
 CONTEXT = 96_000
 """Tokens of a conversation before it is shortened, where the template says nothing."""
+
+MAX_SUMMARY = 2_000
+"""Characters of what a tool says of itself."""
 
 _MAX_KEPT = 1024
 _WORD = re.compile(r"\w{3,}")
@@ -55,7 +56,6 @@ class Compiled:
         only_report: what it is shown when nothing but its report is left to be said.
         schema: what the text of an agent without tools must follow.
         own_limit: whether the template, and not we, decided ``turns``.
-        left_out: tools of the template that are not there.
     """
 
     specs: tuple[ToolSpec, ...]
@@ -70,7 +70,6 @@ class Compiled:
     turns: int
     own_limit: bool
     characters: int
-    left_out: tuple[ToolLeftOut, ...]
 
     @property
     def names(self) -> list[str]:
@@ -87,27 +86,18 @@ def wish_of(revision: Revision) -> Wish:
     return Wish(revision.model.prefer, frozenset((*needs, "tools") if revision.tools else needs))
 
 
-def compiled(revision: Revision, lang: Lang, world: World) -> Compiled:
-    """``revision``, compiled; made again when one of its tools declares something else than before."""
-    specs: list[ToolSpec] = []
-    unknown: list[str] = []
-    for name in revision.tools:
-        try:
-            specs.append(world.spec(name))
-        except NGError as error:
-            if error.control:
-                raise
-            unknown.append(name)
+def compiled(revision: Revision, lang: Lang, specs: tuple[ToolSpec, ...]) -> Compiled:
+    """``revision`` with these tools, compiled; made again when one of them declares something else than before."""
     key = (revision.digest, lang)
     found = _made.get(key)
-    if found is None or found.specs != tuple(specs):
+    if found is None or found.specs != specs:
         if len(_made) >= _MAX_KEPT:
             del _made[next(iter(_made))]
-        found = _made[key] = _compile(revision, lang, tuple(specs), unknown)
+        found = _made[key] = _compile(revision, lang, specs)
     return found
 
 
-def _compile(revision: Revision, lang: Lang, specs: tuple[ToolSpec, ...], unknown: list[str]) -> Compiled:
+def _compile(revision: Revision, lang: Lang, specs: tuple[ToolSpec, ...]) -> Compiled:
     tools: dict[str, Ready] = {}
     for spec in specs:
         if spec.name != REPORT:
@@ -132,12 +122,13 @@ def _compile(revision: Revision, lang: Lang, specs: tuple[ToolSpec, ...], unknow
         turns=turns,
         own_limit=limit is not None and limit <= TURNS,
         characters=3 * (revision.model.context or CONTEXT),
-        left_out=tuple(ToolLeftOut(tool=name) for name in unknown),
     )
 
 
 def _ready(spec: ToolSpec, lang: Lang) -> Ready:
-    schema = ToolSchema(spec.name, spec.summary.say(lang), _untitled(spec.args.model_json_schema()))
+    # What a server says of its tools is somebody else's text; what our own classes are called says nothing.
+    parameters = _untitled(spec.parameters) if spec.schema is None else spec.schema
+    schema = ToolSchema(spec.name, visible(spec.summary.say(lang), lang, MAX_SUMMARY), parameters)
     validator = spec.args.__pydantic_validator__
     return Ready(spec.name, spec, spec.effect is EffectRule.PURE, validator.validate_python, schema)
 

@@ -21,7 +21,7 @@ MAX_SHOWN = 24_000
 """Characters of one result: some six thousand tokens."""
 
 _MAX_FINDINGS = 100
-_LOOKALIKE = re.compile(r"<<<(?=\s*(?:DATA|END)\b)", re.IGNORECASE)
+_LOOKALIKE = re.compile(r"<<<(?=\s*(?:DATA|END))", re.IGNORECASE)
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\ud800-\udfff\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"

@@ -188,11 +188,12 @@ def object_in(text: str) -> dict[str, Any] | None:
 
 @dataclass(slots=True)
 class Shown:
-    """A result as the model was shown it."""
+    """A result as the model was shown it; ``marked``: it had a label."""
 
     label: str
     tool: str
     text: str
+    marked: bool = False
     flat: str = ""
 
     def holds(self, quote: str) -> bool:
@@ -224,8 +225,8 @@ class Results:
         return list({one.label: one for one in found if one is not None}.values())
 
     def tools(self) -> tuple[str, ...]:
-        """Whose results the model has read."""
-        return tuple(sorted({one.tool for one in self.shown}))
+        """Whose results hold words that are neither ours nor the user's, or a secret."""
+        return tuple(sorted({one.tool for one in self.shown if one.marked}))
 
 
 def evidence_for(finding: ModelFinding, results: Results) -> Evidence | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
+from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Wish
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.tools import ToolResult, ToolSpec
@@ -26,12 +27,21 @@ class World(Protocol):
         """What the task used so far."""
         ...
 
+    @property
+    def begun(self) -> str | None:
+        """The name of the effect at the task's first position, when it ran before."""
+        ...
+
     def spec(self, tool: str) -> ToolSpec:
         """What a tool declares.
 
         Raises:
             NGError: there is none of this name.
         """
+        ...
+
+    def offered(self, wanted: Iterable[str]) -> tuple[tuple[ToolSpec, ...], tuple[NGError, ...]]:
+        """What the tools declare that names and patterns stand for, and why others are missing."""
         ...
 
     def models(self, wish: Wish) -> bool:
