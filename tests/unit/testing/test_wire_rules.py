@@ -289,29 +289,35 @@ TAKEN = {
 }
 
 
-async def post(far, provider, change):
+@pytest.fixture
+async def http():
+    headers = {"anthropic-version": "2023-06-01"}
+    async with httpx2.AsyncClient(timeout=60, verify=False, headers=headers) as client:
+        yield client
+
+
+async def post(http, far, provider, change):
     path, base = BASES[provider]
     body = {name: value for name, value in {**base, **change}.items() if value is not None}
-    async with httpx2.AsyncClient(timeout=30) as http:
-        return await http.post(far.root + path, json=body, headers={"anthropic-version": "2023-06-01"})
+    return await http.post(far.root + path, json=body)
 
 
 @pytest.mark.parametrize("provider", REFUSED)
-async def test_each_rule_is_held_to_in_the_providers_words(provider):
+async def test_each_rule_is_held_to_in_the_providers_words(provider, http):
     async with WireServer(provider) as far:
         for change, words in REFUSED[provider]:
-            answer = await post(far, provider, change)
+            answer = await post(http, far, provider, change)
             assert (answer.status_code in (400, 500), words in answer.text) == (True, True), (change, answer.text)
     assert far.billed == []
     assert far.problems == []
 
 
 @pytest.mark.parametrize("provider", TAKEN)
-async def test_what_the_rules_allow_is_answered(provider):
+async def test_what_the_rules_allow_is_answered(provider, http):
     async with WireServer(provider) as far:
         for change in TAKEN[provider]:
             far.script(Say("fine"))
-            answer = await post(far, provider, change)
+            answer = await post(http, far, provider, change)
             assert (answer.status_code, "fine" in answer.text) == (200, True), (change, answer.text)
 
 

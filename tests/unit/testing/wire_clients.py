@@ -44,11 +44,11 @@ async def _openai(far, options):
     import httpx2
     from langchain_openai import ChatOpenAI
 
-    async with httpx2.AsyncClient() as http:
-        with httpx2.Client() as plain:
+    async with httpx2.AsyncClient(verify=False) as http:
+        with httpx2.Client(verify=False) as plain:
             yield ChatOpenAI(
                 base_url=far.url,
-                **{"api_key": "k", "max_retries": 0, "stream_usage": True, "timeout": 30, **options},
+                **{"api_key": "k", "max_retries": 0, "stream_usage": True, "timeout": 60, **options},
                 http_async_client=http,
                 http_client=plain,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nextgeneration.testing.wire.pictures import PIXEL
 from nextgeneration.testing.wire.script import (
     BadArguments,
     Call,
@@ -26,6 +27,7 @@ from nextgeneration.testing.wire.seen import Bill, Seen, Turn
 from nextgeneration.testing.wire.server import WireServer
 
 __all__ = [
+    "PIXEL",
     "BadArguments",
     "Bill",
     "Call",

@@ -113,14 +113,19 @@ def names(text: str) -> frozenset[str]:
 
 
 def dumps(value: object) -> str:
-    """JSON as it goes over the wire."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """JSON as it goes over the wire: letters as they are, escaped where UTF-8 has no bytes for them."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text
 
 
 def sse(value: object, event: str = "") -> bytes:
     """One server-sent event."""
     head = f"event: {event}\n" if event else ""
-    return f"{head}data: {dumps(value)}\n\n".encode("utf-8", "surrogatepass")
+    return f"{head}data: {dumps(value)}\n\n".encode()
 
 
 def words(content: object, joiner: str = "") -> str:

@@ -148,7 +148,7 @@ class Exchange:
         answer = resolve(step, seen, self._key)
         if seen.stream:
             return Body(self._format.streaming, list(self._format.frames(answer, seen)), answer.usage)
-        return Body(JSON, *_one(dumps(self._format.whole(answer, seen)).encode("utf-8", "surrogatepass"), answer.usage))
+        return Body(JSON, *_one(dumps(self._format.whole(answer, seen)).encode(), answer.usage))
 
     def _replayed(self, exchange: Mapping[str, Any], seen: Seen) -> tuple[str, list[bytes]]:
         whole = str(exchange["content_type"]).startswith(JSON)

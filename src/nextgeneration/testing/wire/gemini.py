@@ -178,7 +178,7 @@ class Gemini:
 
     @staticmethod
     def _event(response: Mapping[str, Any], spent: int = 0, *, late: bool = False) -> Frame:
-        return Frame(f"data: {dumps(response)}\r\n\r\n".encode("utf-8", "surrogatepass"), spent, late)
+        return Frame(f"data: {dumps(response)}\r\n\r\n".encode(), spent, late)
 
     @staticmethod
     def _response(

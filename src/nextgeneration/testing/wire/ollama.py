@@ -176,7 +176,7 @@ def _line(model: str, message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _frame(seen: Seen, message: Mapping[str, Any], spent: int) -> Frame:
-    return Frame(f"{dumps(_line(seen.model, message))}\n".encode("utf-8", "surrogatepass"), spent)
+    return Frame(f"{dumps(_line(seen.model, message))}\n".encode(), spent)
 
 
 def _done(reason: str) -> dict[str, Any]:
