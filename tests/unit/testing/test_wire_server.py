@@ -9,7 +9,7 @@ import threading
 import httpx2
 import pytest
 
-from nextgeneration.testing.wire import Call, Endless, Fails, Resets, Say, Stalls, Usage, Waits, WireServer
+from nextgeneration.testing.wire import Call, Does, Endless, Fails, Resets, Say, Stalls, Usage, Waits, WireServer
 
 
 def asking(text, **more):
@@ -229,3 +229,36 @@ async def test_letters_no_encoding_has_arrive_escaped(http):
     async with WireServer() as far:
         far.script(Say("nul \x00, half of a pair \ud800, é"))
         assert await said(http, far, "hi") == "nul \x00, half of a pair \ud800, é"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("when", ["before", "during", "after"])
+def test_a_test_may_act_at_a_moment_of_the_answer(stream, when):
+    """The moment a fault test kills whoever asked: what was sent until then has arrived, and nothing more."""
+    heard, begun, ended = bytearray(), threading.Event(), threading.Event()
+    at = []
+
+    def act():
+        if when != "before":
+            assert (begun if when == "during" else ended).wait(60)
+        at.append(len(heard))
+
+    with WireServer() as far, httpx2.Client(timeout=60, verify=False) as http:
+        far.script(Does(when, act, Say("one two three four five six")))
+        body = asking("hi", stream=stream)
+        with http.stream("POST", f"{far.url}/chat/completions", json=body) as answer:
+            for part in answer.iter_raw():
+                heard += part
+                begun.set()
+        ended.set()
+    (length,) = at
+    assert {"before": length == 0, "during": 0 < length < len(heard), "after": length == len(heard)}[when]
+
+
+async def test_tokens_written_to_anthropics_cache_are_told_apart(http):
+    async with WireServer("anthropic") as far:
+        far.script(Say("hi", usage=Usage(100, 5, cached=30, written=50)))
+        http.headers["anthropic-version"] = "2023-06-01"
+        body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+        told = (await http.post(f"{far.url}/v1/messages", json=body)).json()["usage"]
+    assert (told["input_tokens"], told["cache_creation_input_tokens"], told["cache_read_input_tokens"]) == (20, 50, 30)

@@ -74,6 +74,7 @@ class Delivery:
     reset: script.Resets | None = None
     stall: script.Stalls | None = None
     fail: script.Fails | None = None
+    does: script.Does | None = None
 
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -112,6 +113,8 @@ def parcel(step: Step, delivery: Delivery) -> tuple[Step, Delivery]:
         return parcel(step.of, replace(delivery, reset=step))
     if isinstance(step, script.Stalls):
         return parcel(step.of, replace(delivery, stall=step))
+    if isinstance(step, script.Does):
+        return parcel(step.of, replace(delivery, does=step))
     if isinstance(step, script.Fails) and step.during is not None:
         return parcel(step.during, replace(delivery, fail=step))
     return step, delivery

@@ -175,6 +175,7 @@ class Exchange:
 
     async def _send(self, body: Body, delivery: Delivery) -> None:
         await asyncio.sleep(delivery.wait)
+        self._do(delivery, "before")
         reset, stall = delivery.reset, delivery.stall
         if reset is not None and reset.when == "before":
             self._bill(complete=False)
@@ -191,11 +192,32 @@ class Exchange:
         if broken:
             await self._half(_halves(frames), delivery)
             return
+        if delivery.does is not None and delivery.does.when == "during":
+            frames = self._interrupted(list(frames), delivery)
         await self._all(frames, delivery.pace)
         if reset is not None:
             self._cut(reset)
-            return
-        await self._connection.end()
+        else:
+            await self._connection.end()
+        self._do(delivery, "after")
+
+    @staticmethod
+    def _do(delivery: Delivery, when: script.Moment) -> None:
+        if delivery.does is not None and delivery.does.when == when:
+            delivery.does.action()
+
+    def _interrupted(self, frames: Sequence[Frame], delivery: Delivery) -> Iterator[Frame]:
+        """The frames, with the action before the first of the second half; one frame is cut in two for it."""
+        first = _halves(frames)
+        cut = len(first)
+        yield from first
+        # what is sent goes out one frame behind, so an empty one pushes the first half out
+        yield Frame(b"")
+        self._do(delivery, "during")
+        if len(frames) == 1:
+            yield Frame(frames[0].data[len(first[0].data) :])
+        else:
+            yield from frames[cut:]
 
     async def _half(self, frames: Sequence[Frame], delivery: Delivery) -> None:
         for frame in frames:

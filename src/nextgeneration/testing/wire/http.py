@@ -103,7 +103,9 @@ class Connection(asyncio.Protocol):
         await self._write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
 
     async def write(self, data: bytes) -> None:
-        """A part of the body."""
+        """A part of the body; an empty one is none, since an empty chunk would end it."""
+        if not data:
+            return
         if self.recording:
             self.sent += data
         await self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)

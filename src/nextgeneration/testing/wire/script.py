@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
@@ -191,6 +191,15 @@ class Waits(Step):
     """The answer ``of`` after ``seconds`` of thinking."""
 
     seconds: float
+    of: Step
+
+
+@dataclass(frozen=True)
+class Does(Step):
+    """Runs ``action`` in the test's process before, during or after the answer ``of``: to kill whoever asked, say."""
+
+    when: Moment
+    action: Callable[[], object]
     of: Step
 
 
