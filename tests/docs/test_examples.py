@@ -37,7 +37,10 @@ def test_the_tutorial_works_as_written(tmp_path, tmp_path_factory):
                 assert "todo_keeper" in run.stderr
 
 
-@pytest.mark.parametrize("code", blocks("how-to/call-from-python.md", "python"))
+PAGES = ("how-to/call-from-python.md", "how-to/think-with-a-model.md")
+
+
+@pytest.mark.parametrize("code", [code for page in PAGES for code in blocks(page, "python")])
 def test_the_python_examples_run(code, tmp_path):
     env = {**os.environ, "PYTHONWARNINGS": "error"}
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)

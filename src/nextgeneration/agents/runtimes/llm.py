@@ -79,6 +79,10 @@ _UNFIT = Texts(
     "Ton rapport n'a pas été pris :\n{detail}\nCorrige-le et rends-le de nouveau.",
 )
 _NO_JSON = Texts("the answer must be one JSON object", "la réponse doit être un objet JSON")
+_TAKEN_OVER = Texts(
+    "the model did not finish; the playbook did what it could without it",
+    "le modèle n'a pas terminé ; le playbook a fait ce qu'il pouvait sans lui",
+)
 _NO_VISION = Texts(
     "the pictures of the task were not looked at: no model here sees",
     "les images de la tâche n'ont pas été regardées : aucun modèle ici ne voit",
@@ -150,6 +154,7 @@ async def think(
         gathered.note(error, lang, "model")
         run.words = ""
         if not (play_first or revision.default_playbook):
+            gathered.missing.append(_TAKEN_OVER.say(lang))
             status, result = await play(revision, input_data, config, context, gathered)
         else:
             useful = gathered.findings or gathered.actions or gathered.worked

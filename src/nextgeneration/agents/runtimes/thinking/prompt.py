@@ -141,8 +141,10 @@ def task_message(
     if more:
         lines += ["", _MORE.say(lang, names=", ".join(more))]
     said = "\n".join(lines)
-    if len(said) > MAX_GIVEN or not said.isascii():
-        said = visible(clean(said), lang, MAX_GIVEN)
+    if not said.isascii() or "\0" in said:
+        said = clean(said)
+    if len(said) > MAX_GIVEN:
+        said = visible(said, lang, MAX_GIVEN)
     return Message("user", said, images=images) if images else Message("user", said)
 
 
