@@ -1,0 +1,98 @@
+"""``nextgen models``: with none, with some, one tiny call, adding and removing."""
+
+import json
+
+import pytest
+
+from nextgeneration.testing import wire
+
+SECRET = "sk-cli-0123456789-secret"
+
+
+@pytest.fixture
+def discover(monkeypatch):
+    """Keys are looked for, servers on this machine are not: others may run some."""
+    monkeypatch.setenv("NG_MODELS_DISCOVER", "true")
+    monkeypatch.setenv("NG_MODELS_PROBE_MS", "0")
+    monkeypatch.setenv("NG_MODELS_KEYRING", "false")
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_a_model_it_says_so_and_how_to_add_one(cli, project):
+    said = cli("models", "-w", project)
+    assert said.code == 0
+    assert "agents run their playbooks" in said.out
+    assert "ANTHROPIC_API_KEY" in said.out
+    assert "nextgen models add" in said.out
+    facts = cli("models", "--json", "-w", project).json
+    assert facts["models"] == []
+    assert facts["purposes"]["plan"] == {"models": [], "why": "no model fits", "skipped": {}}
+
+
+def test_what_was_found_is_listed_with_prices_and_uses_and_without_the_key(cli, project, discover, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", SECRET)
+    said = cli("models", "list", "-w", project)
+    assert said.code == 0
+    assert "ANTHROPIC_API_KEY in the environment" in said.out
+    assert "anthropic:claude-opus-5-5" in said.out
+    assert "the best for planning" in said.out
+    facts = cli("models", "list", "--json", "-w", project).json
+    first = facts["models"][0]
+    assert (first["usable"], first["price"]["source"]) == (True, "genai-prices")
+    assert facts["purposes"]["compact"]["models"][0] == "anthropic:claude-haiku-5-5"
+    assert facts["templates"], "templates that could use a model are said with the one they would use"
+    assert SECRET not in said.out + said.err + json.dumps(facts)
+
+
+def test_a_tiny_call_shows_the_answer_its_time_and_its_cost(cli, monkeypatch):
+    with wire.WireServer("openai", models=["m"]) as server:
+        assert cli("models", "add", "lab", "--url", server.url).code == 0
+        server.script(wire.Say("ready\x1b[31m", wire.Usage(11, 1)), wire.Say("ready", wire.Usage(11, 1)))
+        said = cli("models", "check", "lab:m")
+        assert said.code == 0, said.err
+        assert "lab:m answered in" in said.out
+        assert "\x1b[31m" not in said.out
+        assert "11 tokens in, 1 out; 0 credits" in said.out
+        facts = cli("models", "check", "lab:m", "--json").json
+        assert (facts["text"], facts["usage"], facts["credits"]) == ("ready", {"input": 11, "output": 1}, "0")
+
+
+def test_a_call_that_fails_is_an_error_with_its_code(cli):
+    with wire.WireServer("openai", models=["m"]) as server:
+        assert cli("models", "add", "lab", "--url", server.url).code == 0
+        server.script(wire.Fails(401))
+        said = cli("models", "check", "lab:m", "--json")
+    assert said.code == 7
+    assert said.json["error"]["code"] == "NG-MODELS-006"
+    assert cli("models", "check", "nobody:m").code == 2
+
+
+def test_an_address_is_added_priced_and_removed(cli, project, own_home):
+    said = cli("models", "add", "acme", "--url", "http://llm.example/v1", "--key-name", "ACME_KEY", "--model", "large")
+    assert said.code == 0
+    assert "acme added: acme:large" in said.out
+    assert "No key was found under ACME_KEY so far." in said.err
+    assert "not encrypted" in said.err
+    assert cli("models", "price", "acme:large", "--input", "1.5", "--output", "6", "--cached", "0.1").code == 0
+    shown = cli("models", "--json", "-w", project).json["models"][0]
+    assert (shown["model"], shown["usable"], shown["problem"]) == ("acme:large", False, "no key under ACME_KEY")
+    assert (shown["price"]["input"], shown["price"]["source"]) == ("1.5", "settings")
+    assert "no key under ACME_KEY" in cli("models", "-w", project).out
+    assert cli("models", "remove", "acme", "--json").json == {"removed": "acme"}
+    assert cli("models", "remove", "acme").code == 2
+    assert cli("models", "--json", "-w", project).json["models"] == []
+
+
+def test_a_key_given_instead_of_its_name_is_refused_and_not_shown(cli):
+    said = cli("models", "add", "acme", "--url", "https://llm.example/v1", "--key-name", SECRET, "--model", "m")
+    assert said.code == 2
+    assert SECRET not in said.out + said.err
+    assert cli("models", "add", "acme", "--url", "https://x.example", "--dialect", "klingon").code == 2
+
+
+def test_it_speaks_french(cli, project, monkeypatch):
+    monkeypatch.setenv("NG_LANG", "fr")
+    said = cli("models", "-w", project)
+    assert "Aucun modèle trouvé" in said.out
+    assert "Pour en utiliser un" in said.out
