@@ -115,6 +115,9 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     found = ["", voice.paint(_MISSION.say(lang, id=report.mission, status=status, took=took), "bold")]
     if report.tasks:
         found += [line for line in (headline(report, lang),) if line]
+        if report.prose:
+            said = " ".join(escaped(sentence.text, newlines=False) for sentence in report.prose)
+            found += ["", *textwrap.wrap(said, max(voice.columns - 1, 20))]
         # What was asked for stands before the first finding in the answer, what was looked at after the last.
         first = next((n for n, sentence in enumerate(report.answer) if sentence.findings), len(report.answer))
         found += _said(report.answer[:first], voice)

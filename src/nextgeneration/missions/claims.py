@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nextgeneration.kernel.clock import iso
-from nextgeneration.kernel.reports import Report
+from nextgeneration.kernel.reports import Cost, Report
 from nextgeneration.kernel.tools import Tool
 from nextgeneration.missions.errors import MissionCancelled, MissionStopped, PinChanged
 from nextgeneration.missions.leases import Change, Draft, Lease
@@ -205,6 +207,13 @@ class Claim(Lease):
             for place, task in enumerate(tasks)
         ]
         return lambda connection: self._shared.missions.add_tasks(connection, rows)
+
+    def cost(self, task: str) -> Cost:
+        """What the model calls of a task cost, as far as they are recorded."""
+        from nextgeneration.missions.thinking import cost_of
+
+        found = (cost_of(effect) for (name, _), effect in self.effects.items() if name == task)
+        return functools.reduce(operator.add, found, Cost())
 
     # -- the end of the claim ----------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from nextgeneration.missions.outcomes import replayed
 from nextgeneration.missions.performing import Performance, context_of
 from nextgeneration.missions.recording import Recording
 from nextgeneration.missions.schema import ApprovalStatus
-from nextgeneration.missions.thinking import Listen, Thought, models_failed, replayed_thought
+from nextgeneration.missions.thinking import Listen, Thought, cost_of, models_failed, replayed_thought
 from nextgeneration.models.errors import NoModel
 from nextgeneration.security.permissions import PermissionRules, Verdict
 
@@ -264,10 +264,9 @@ class TaskDoor(Knowing):
         if recorded is not None:
             recorded.must_be(MODEL, asked.digest, asked.key)
             if recorded.outcome is not None:
+                self._cost += cost_of(recorded)
                 with self._noted():
-                    answer, cost = replayed_thought(recorded, asked.key)
-                self._cost += cost
-                return answer
+                    return replayed_thought(recorded, asked.key)
         if self._over is not None:
             raise self._over
         limit, access = self._budget.model_calls, self._door.access

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.tools import ToolSpec
+from nextgeneration.tools.code.secrets import masked
 from nextgeneration.tools.registry import choose
 
 if TYPE_CHECKING:
@@ -39,3 +40,7 @@ class Knowing:
         """What the tools declare that names and patterns of a template stand for, and why others are missing."""
         chosen = choose(self._judge.tools, wanted)
         return tuple(tool.spec for tool in chosen.tools), chosen.problems
+
+    def masked(self, text: str) -> str:
+        """``text`` as it may leave for a model: the value of every secret found in it is masked."""
+        return masked(text)

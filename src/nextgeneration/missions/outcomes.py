@@ -66,7 +66,12 @@ def failure(problem: Mapping[str, Any]) -> str:
 
 def refusal(error: NGError) -> str:
     """A refusal of ours as sealed text; its values are plain JSON."""
-    return seal({"refusal": {"code": error.code, "where": error.where, "values": error.values}})
+    return seal({"refusal": refused_as(error)})
+
+
+def refused_as(error: NGError) -> dict[str, Any]:
+    """A refusal of ours as plain JSON, from which :func:`remake` makes it again."""
+    return {"code": error.code, "where": error.where, "values": error.values}
 
 
 def failed(tool: str, problem: Mapping[str, Any]) -> ToolFailed:

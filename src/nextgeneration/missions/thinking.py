@@ -21,7 +21,7 @@ from nextgeneration.missions.booking import NAME, Asked, Booking
 from nextgeneration.missions.entries import NOTE
 from nextgeneration.missions.errors import ModelsFailed, OverBudget
 from nextgeneration.missions.leases import Draft
-from nextgeneration.missions.outcomes import failure, refusal, remake
+from nextgeneration.missions.outcomes import refused_as, remake
 from nextgeneration.missions.records import Effect
 from nextgeneration.models.errors import ModelFailure, ModelTimedOut, NoModel, RubbishAnswer
 from nextgeneration.models.retries import delay
@@ -131,6 +131,7 @@ class Thought:
         started = self._claim.clock.monotonic()
         left = max(self._seconds_left(), 0.0)
         timer = asyncio.timeout(left)
+        await self._claim.secure()
         try:
             async with timer:
                 return await candidate.client.answer(request, self._heard.hear if self._heard else None)
@@ -202,7 +203,7 @@ class Thought:
     async def _given_up(self, error: ModelFailure) -> ModelsFailed:
         """Record that no model answered; what to raise."""
         problem = error.problem(self._claim.mission.lang)
-        await self._booking.end("failed", failure(problem), problem, self.cost.seconds)
+        await self._ended("failed", {"problem": problem}, problem)
         return models_failed(problem)
 
     async def _over(self, error: HoldRefused) -> OverBudget:
@@ -210,8 +211,12 @@ class Thought:
         scope = str(error.values.get("limit") or error.values.get("account") or error.values.get("model"))
         left = error.values.get("left", 0)
         over = OverBudget(scope=scope, limit=str(left), unit="credits")
-        await self._booking.end("refused", refusal(over), error.problem(self._claim.mission.lang), self.cost.seconds)
+        await self._ended("refused", {"refusal": refused_as(over)}, error.problem(self._claim.mission.lang))
         return over
+
+    async def _ended(self, status: str, outcome: dict[str, Any], problem: dict[str, Any]) -> None:
+        spent = self.cost.model_dump(exclude_defaults=True)
+        await self._booking.end(status, seal({**outcome, "cost": spent}), problem, self.cost.seconds)
 
 
 class _Heard:
@@ -252,8 +257,8 @@ def models_failed(problem: dict[str, Any]) -> ModelsFailed:
     return ModelsFailed(message=problem.get("message", ""), hint=problem.get("hint", ""), problem=problem)
 
 
-def replayed_thought(effect: Effect, key: str) -> tuple[ModelAnswer, Cost]:
-    """The recorded answer of a model, and what it cost.
+def replayed_thought(effect: Effect, key: str) -> ModelAnswer:
+    """The recorded answer of a model.
 
     Raises:
         ModelsFailed, OverBudget: that is what was recorded.
@@ -262,9 +267,20 @@ def replayed_thought(effect: Effect, key: str) -> tuple[ModelAnswer, Cost]:
     said = unseal(effect.outcome or "", "effects", key)
     if effect.status == "done":
         try:
-            return ModelAnswer.of(said["answer"]), Cost(**said["cost"])
+            return ModelAnswer.of(said["answer"])
         except (KeyError, TypeError, ValueError) as error:
             raise RecordDamaged(table="effects", id=key, detail=str(error)) from None
     if "refusal" in said:
         raise remake(said["refusal"], key)
     raise models_failed(said["problem"])
+
+
+def cost_of(effect: Effect) -> Cost:
+    """What a recorded model call cost, whatever came of it; nothing for any other effect."""
+    if effect.name != NAME or effect.outcome is None:
+        return Cost()
+    key = f"{effect.task}/{effect.position}"
+    try:
+        return Cost.model_validate(unseal(effect.outcome, "effects", key)["cost"])
+    except (KeyError, ValueError) as error:
+        raise RecordDamaged(table="effects", id=key, detail=str(error)) from None

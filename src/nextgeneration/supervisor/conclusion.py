@@ -12,6 +12,7 @@ from nextgeneration.kernel.reports import Cost, ReportStatus
 from nextgeneration.supervisor.asking import Asked, quoted
 from nextgeneration.supervisor.outcome import ActionStatus, MissionReport, TaskOutcome
 from nextgeneration.supervisor.synthesis import answer, merged, missing_parts
+from nextgeneration.supervisor.writing import worded
 
 if TYPE_CHECKING:
     from nextgeneration.supervisor.lead import Lead
@@ -64,6 +65,7 @@ def _taken_over(tasks: Iterable[TaskOutcome]) -> set[str]:
 
 async def conclude(lead: Lead) -> None:
     """End the mission with its report, in one transaction."""
-    report = report_of(lead, final_status(lead))
+    report = await worded(lead, report_of(lead, final_status(lead)))
+    report = report.model_copy(update={"cost": report.cost + lead.own_cost()})
     status = await lead.claim.end(report.status, report.model_dump(mode="json"))
     lead.report = report.model_copy(update={"status": status.value})

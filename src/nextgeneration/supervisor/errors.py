@@ -87,3 +87,14 @@ class RubbishReport(NGError):
         "Mend the agent's `process`; the other agents' results stand.",
         "Corrigez le `process` de l'agent ; les autres résultats restent.",
     )
+
+
+class AnswerUnfit(NGError):
+    """A model answered the supervisor with something that cannot be used."""
+
+    code = "NG-SUPERVISOR-008"
+    what = Texts("The answer cannot be used: {detail}", "La réponse est inutilisable : {detail}")
+    mend = Texts(
+        "The mission goes on by rules. Name a better model for planning, or none.",
+        "La mission continue par règles. Nommez un meilleur modèle pour planifier, ou aucun.",
+    )

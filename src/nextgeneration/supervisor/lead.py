@@ -19,7 +19,7 @@ from nextgeneration.agents.context import TaskContext
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.kernel.errors import NGError, as_problem
-from nextgeneration.kernel.reports import Report, ReportStatus
+from nextgeneration.kernel.reports import Cost, Report, ReportStatus
 from nextgeneration.kernel.risk import RiskLabel
 from nextgeneration.kernel.tools import Tool
 from nextgeneration.missions.access import ModelAccess
@@ -32,7 +32,9 @@ from nextgeneration.supervisor.actions import chosen
 from nextgeneration.supervisor.errors import DependencyFailed, RubbishReport, TaskHung
 from nextgeneration.supervisor.outcome import ActionOutcome, MissionReport, TaskOutcome
 from nextgeneration.supervisor.planner import Plan, PlannedTask, Planner, validated
+from nextgeneration.supervisor.planning import planned
 from nextgeneration.supervisor.schedule import run_all
+from nextgeneration.supervisor.thinking import PLAN, PROSE
 from nextgeneration.templates.revision import Revision
 
 log = logging.getLogger(__name__)
@@ -132,9 +134,7 @@ class Lead:
     async def make_plan(self) -> None:
         """Plan the mission, or add replacements for tasks that failed; a plan that stands is kept."""
         if not self.plan.goal:
-            mission = self.claim.mission
-            plan = self.parts.planner.plan(mission.goal, self.lang, mission.options.agents or ())
-            await self._adopt(plan, "mission.planned")
+            await self._adopt(await planned(self), "mission.planned")
             return
         replacements = self._replacements()
         if replacements:
@@ -293,6 +293,10 @@ class Lead:
         limit = self.parts.actions if mission.options.actions is None else mission.options.actions
         return chosen(self.reports, limit, mission.goal)
 
+    def own_cost(self) -> Cost:
+        """What the supervisor's own questions to models cost, over all attempts."""
+        return self.claim.cost(PLAN) + self.claim.cost(PROSE)
+
     def task_outcomes(self) -> tuple[TaskOutcome, ...]:
         """Each planned task's line in the mission's report."""
         return tuple(self._outcome(task) for task in self.plan.tasks)
@@ -312,6 +316,8 @@ class Lead:
             missing=report.missing,
             problems=report.problems,
             replaces=task.replaces,
+            opinions=report.opinions,
+            dropped=report.dropped,
             cost=report.cost,
         )
 

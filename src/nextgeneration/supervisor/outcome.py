@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from nextgeneration.kernel.actions import Action
 from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.language import Lang
-from nextgeneration.kernel.reports import Cost, ReportStatus
+from nextgeneration.kernel.reports import Cost, Opinion, ReportStatus
 
 
 class ActionStatus(StrEnum):
@@ -104,6 +104,8 @@ class TaskOutcome(BaseModel):
     missing: tuple[str, ...] = ()
     problems: tuple[dict[str, Any], ...] = ()
     replaces: str = ""
+    opinions: tuple[Opinion, ...] = ()
+    dropped: int = 0
     cost: Cost = Cost()
 
 
@@ -141,6 +143,8 @@ class MissionReport(BaseModel):
     tasks: tuple[TaskOutcome, ...] = ()
     missing: tuple[str, ...] = ()
     cost: Cost = Cost()
+    prose: tuple[Sentence, ...] = ()
+    """The synthesis in a model's words, each sentence with what it rests on; empty without a model."""
 
     def worst(self) -> Severity | None:
         """The severity of the worst finding that still holds, if any."""

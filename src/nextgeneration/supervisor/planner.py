@@ -67,7 +67,7 @@ class PlannedTask(BaseModel):
     """One task of a plan.
 
     ``depends`` are ids of tasks that must have ended first. ``credits`` are micro-credits; ``None``: as much as the
-    mission has.
+    mission has. ``criteria`` say when it has succeeded.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,6 +83,7 @@ class PlannedTask(BaseModel):
     seconds: float = 300.0
     model_calls: int | None = None
     credits: int | None = None
+    criteria: str = ""
 
 
 class Plan(BaseModel):
@@ -135,7 +136,7 @@ class Planner:
         """
         self._look()
         if agents:
-            named = [self._task(f"t{n}", name, goal, _NAMED.say(lang, agent=name)) for n, name in enumerate(agents, 1)]
+            named = [self.task(f"t{n}", name, goal, _NAMED.say(lang, agent=name)) for n, name in enumerate(agents, 1)]
             return Plan(goal=goal, tasks=tuple(named), note="\n".join(task.why for task in named))
         tasks: list[PlannedTask] = []
         before: tuple[str, ...] = ()
@@ -149,7 +150,7 @@ class Planner:
         ]
         for clause, team in zip(steps, teams, strict=True):
             stage = [
-                self._task(f"t{len(tasks) + n}", m.template, clause, _said(m, lang), depends=before)
+                self.task(f"t{len(tasks) + n}", m.template, clause, _said(m, lang), depends=before)
                 for n, m in enumerate(team, 1)
             ]
             tasks += stage
@@ -179,7 +180,7 @@ class Planner:
                 continue
             if able & {c.id for c in other.capabilities} or other.route.route == mine.route.route:
                 why = _INSTEAD.say(lang, agent=match.template, failed=failed.template, why=match.why(lang))
-                return self._task(f"t{number}", match.template, failed.goal, why, failed.depends, failed.id)
+                return self.task(f"t{number}", match.template, failed.goal, why, failed.depends, failed.id)
         return None
 
     def _team(self, clause: str) -> list[Match]:
@@ -198,9 +199,14 @@ class Planner:
         matches = [m for m in self._index.match(goal) if m.score >= ENOUGH]
         return [m for m in matches if m.score >= NEAR * matches[0].score]
 
-    def _task(
+    def task(
         self, task_id: str, template: str, goal: str, why: str, depends: tuple[str, ...] = (), replaces: str = ""
     ) -> PlannedTask:
+        """One task for an agent, with the limits of its template.
+
+        Raises:
+            PlanRefused: there is no such template.
+        """
         revision = self._live.get(template)
         if revision is None:
             raise PlanRefused(detail=f"template {template} is not known")

@@ -9,7 +9,14 @@ from nextgeneration.credits.units import shown
 from nextgeneration.kernel.findings import Evidence, Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import brief, escaped
-from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MergedFinding, MissionReport, TaskOutcome
+from nextgeneration.supervisor.outcome import (
+    ActionOutcome,
+    ActionStatus,
+    MergedFinding,
+    MissionReport,
+    Sentence,
+    TaskOutcome,
+)
 from nextgeneration.supervisor.render.words import (
     SEVERITY,
     STATUS,
@@ -31,6 +38,9 @@ _HEAD = Texts("Mission report: {goal}", "Rapport de mission : {goal}")
 _STATUS = Texts("**{status}**{took}. {headline}", "**{status}**{took}. {headline}")
 _TOOK = Texts(" in {seconds:.1f} s", " en {seconds:.1f} s")
 _ANSWER = Texts("In short", "En bref")
+_POINTS = Texts("Point by point", "Point par point")
+_OPINIONS = Texts("What a model thinks, without proof", "Ce qu'un modèle pense, sans preuve")
+_OPINION = Texts("{agent}: {text}", "{agent} : {text}")
 _DONE = Texts("What was done", "Ce qui a été fait")
 _REMAINS = Texts("What remains", "Ce qui reste")
 _DETAILS = Texts("Details", "Détails")
@@ -52,9 +62,10 @@ _DECIDED = Texts("decided by {by}", "décidée par {by}")
 _CHECKED = Texts("checked with", "vérifié avec")
 _SHOW = Texts("Show exactly what would be done", "Montrer exactement ce qui serait fait")
 _COST = Texts(
-    "Mission {id}, {start} – {end}. {calls} tool calls, {models} model calls, {credits} credits, "
+    "Mission {id}, {start} – {end}. {calls} tool calls, {models} model calls ({tokens} tokens), {credits} credits, "
     "{seconds:.1f} s of agents' time. Workspace: {workspace}",
-    "Mission {id}, {start} – {end}. {calls} appels d'outils, {models} appels de modèles, {credits} crédits, "
+    "Mission {id}, {start} – {end}. {calls} appels d'outils, {models} appels de modèles ({tokens} jetons), "
+    "{credits} crédits, "
     "{seconds:.1f} s d'agents. Dossier : {workspace}",
 )
 _MARKS = re.compile(r"([\\`*_\[\]<>|#~&$])")
@@ -100,6 +111,9 @@ class _Page:
         yield from self._section(_RULED_OUT, (self._short(entry) for entry in self._out), self._out)
         yield from self._section(_OFFERED, (line for o in self._offered for line in self._offer(o)), self._offered)
         yield from self._section(_MISSING, (f"- {_plain(line)}" for line in report.missing), report.missing)
+        thought = [(task.agent, opinion.text) for task in report.tasks for opinion in task.opinions]
+        lines = (f"- {_plain(_OPINION.say(lang, agent=agent, text=brief(text, 600)))}" for agent, text in thought)
+        yield from self._section(_OPINIONS, lines, thought)
         yield from self._section(_TEAM, self._team(), report.tasks)
         yield from ("", "---\n", self._cost())
 
@@ -112,10 +126,16 @@ class _Page:
     # -- the answer --------------------------------------------------------------------------------------------------
 
     def _answer(self) -> Iterator[str]:
-        if not self._report.answer:
-            return
-        yield f"## {_ANSWER.say(self._lang)}\n"
-        for sentence in self._report.answer:
+        report = self._report
+        if report.prose:
+            yield f"## {_ANSWER.say(self._lang)}\n"
+            yield from self._sentences(report.prose)
+        if report.answer:
+            yield f"## {(_POINTS if report.prose else _ANSWER).say(self._lang)}\n"
+            yield from self._sentences(report.answer)
+
+    def _sentences(self, sentences: Sequence[Sentence]) -> Iterator[str]:
+        for sentence in sentences:
             sources = [*self._links(sentence.findings, self._numbers, "F")]
             sources += self._links(sentence.actions, self._actions, "A")
             agents = {task.id: task.agent for task in self._report.tasks}
@@ -268,6 +288,7 @@ class _Page:
             end=report.ended_at[:19],
             calls=cost.tool_calls,
             models=cost.model_calls,
+            tokens=cost.input_tokens + cost.output_tokens,
             credits=shown(cost.credits),
             seconds=cost.seconds,
             workspace=_code(report.workspace),
