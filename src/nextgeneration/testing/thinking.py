@@ -14,6 +14,7 @@ from nextgeneration.kernel.models import Finish, ModelAnswer, ModelClient, Model
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult, ToolSpec
 from nextgeneration.missions.errors import OverBudget, ToolFailed
+from nextgeneration.tools.code.secrets import masked
 from nextgeneration.tools.errors import BadArguments, ToolUnknown
 
 T = TypeVar("T")
@@ -139,6 +140,10 @@ class InstantWorld:
             except ToolUnknown as error:
                 problems.append(error)
         return tuple(specs), tuple(problems)
+
+    def masked(self, text: str) -> str:
+        """``text`` with secrets masked."""
+        return masked(text)
 
     def models(self, wish: Wish) -> bool:
         """Whether the model can do what is wished."""

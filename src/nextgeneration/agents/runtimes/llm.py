@@ -234,7 +234,7 @@ class Thinking:
         self._made: Compiled = compiled(revision, context.lang, specs)
         self._schemas = self._made.schemas
         self._wish = self._made.wish
-        self._calls = Calls(self._made, gathered, context.lang)
+        self._calls = Calls(self._made, gathered, self._world, context.lang)
         self._parts: list[str] = []
         self._repairs = self._cut = self._empty = 0
         self._closing = self._warned = False
@@ -296,7 +296,7 @@ class Thinking:
         blocks: list[str] = []
         for tool, lines in by_tool.items():
             label = f"p{len(blocks) + 1}"
-            text = visible("\n".join(lines), self._lang)
+            text = self._world.masked(visible("\n".join(lines), self._lang))
             self._calls.results.add(Shown(label, tool, text, marked=True))
             blocks.append(fenced(label, tool, text))
         return blocks
@@ -476,7 +476,7 @@ class Thinking:
                 self._answer(call.id, _ENDED.say(lang))
             self._parts.append(answer.text)
             return self._spent()
-        for message in await self._calls.make(answer, keys, self._world):
+        for message in await self._calls.make(answer, keys):
             talk.add(message)
         if self._calls.over is not None:
             self.over(self._calls.over)

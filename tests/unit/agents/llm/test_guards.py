@@ -16,7 +16,7 @@ from nextgeneration.agents.runtimes.thinking.loops import MAX_SAME, Again, Repea
 from nextgeneration.kernel.errors import InternalError
 from nextgeneration.kernel.models import Message, ToolCall
 from nextgeneration.kernel.reports import ReportStatus
-from nextgeneration.kernel.tools import ToolResult
+from nextgeneration.kernel.tools import Label, ToolResult
 from nextgeneration.testing.thinking import ScriptedModel, calling, reporting
 
 # -- fences ----------------------------------------------------------------------------------------------------------
@@ -92,6 +92,18 @@ async def test_a_result_without_text_shows_its_value(bench):
 async def test_findings_of_a_result_are_shown_with_their_ids(bench):
     await bench.run([calling(("t.look", {})), "done"])
     assert f"- {LEAK.id} [high] pipe.leak: the pipe leaks (pipe.txt:3)" in bench.told()[0].text
+
+
+async def test_no_prompt_holds_a_secrets_value(bench):
+    key = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    secret = ToolResult(text=f"token = {key}\nhost = here", labels=(Label.SECRET, Label.UNTRUSTED))
+    bench.tool("t.env", lambda _a, _c: secret)
+    await bench.run([calling(("t.env", {})), "done"])
+    assert key not in bench.told()[0].text
+    assert "host = here" in bench.told()[0].text
+    play = [{"id": "s", "tool": "t.env"}]
+    await bench.run(["done"], playbook=play, playbook_first=True)
+    assert key not in bench.model.requests[0].messages[1].text
 
 
 # -- prompts ---------------------------------------------------------------------------------------------------------

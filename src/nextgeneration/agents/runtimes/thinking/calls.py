@@ -19,7 +19,7 @@ from nextgeneration.kernel.actions import Proposal
 from nextgeneration.kernel.errors import NGError, as_problem
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ToolCall
-from nextgeneration.kernel.tools import ToolResult
+from nextgeneration.kernel.tools import Label, ToolResult
 from nextgeneration.missions.errors import OverBudget, Parked, ToolFailed
 
 if TYPE_CHECKING:
@@ -58,9 +58,21 @@ class Calls:
         over: set when a call did not fit the budget.
     """
 
-    __slots__ = ("_gathered", "_lang", "_made", "_misfits", "_repeats", "circling", "over", "remedies", "results")
+    __slots__ = (
+        "_gathered",
+        "_lang",
+        "_made",
+        "_misfits",
+        "_repeats",
+        "_world",
+        "circling",
+        "over",
+        "remedies",
+        "results",
+    )
 
-    def __init__(self, made: Compiled, gathered: Gathered, lang: Lang) -> None:
+    def __init__(self, made: Compiled, gathered: Gathered, world: World, lang: Lang) -> None:
+        self._world = world
         self._made = made
         self._gathered = gathered
         self._lang = lang
@@ -75,7 +87,7 @@ class Calls:
         """The conversation was shortened: looking again is no circle."""
         self._repeats.forget()
 
-    async def make(self, answer: ModelAnswer, keys: list[bytes], world: World) -> list[Message]:
+    async def make(self, answer: ModelAnswer, keys: list[bytes]) -> list[Message]:
         """Make the calls of an answer, side by side: what the model is told of each, in its order.
 
         Args:
@@ -92,7 +104,7 @@ class Calls:
             verdicts[place] = _TOO_MANY.say(self._lang, n=MAX_CALLS)
         # Every position is taken here, in the model's order, before anything runs.
         issued = [
-            world.call(verdict.name, call.args or {})
+            self._world.call(verdict.name, call.args or {})
             for call, verdict in zip(calls, verdicts, strict=True)
             if isinstance(verdict, Ready)
         ]
@@ -145,6 +157,8 @@ class Calls:
             if remedies:
                 self.remedies.update(remedies)
             text = told(outcome, lang, remedies)
+            if Label.SECRET in outcome.labels:  # no prompt holds a secret's value
+                text = self._world.masked(text)
             results.add(Shown(label, ready.name, text, bool(outcome.labels)), call.id)
             return Message("tool", fenced(label, ready.name, text), call=call.id)
         if isinstance(outcome, OverBudget):

@@ -44,6 +44,10 @@ class World(Protocol):
         """What the tools declare that names and patterns stand for, and why others are missing."""
         ...
 
+    def masked(self, text: str) -> str:
+        """``text`` with the value of every secret found in it masked."""
+        ...
+
     def models(self, wish: Wish) -> bool:
         """Whether a model is there for ``wish``."""
         ...
