@@ -49,7 +49,7 @@ class Books:
         return self.storage.read_sync(lambda c: self.ledger.standings(c, scopes, at, limits))
 
 
-@pytest.fixture(params=["file", "file through Core", "memory", "memory through Core"])
+@pytest.fixture(params=["file", "memory through Core"])
 def storage(request, tmp_path):
     url = f"sqlite:///{tmp_path}/home/nextgen.db" if request.param.startswith("file") else "sqlite://"
     storage = Storage.open(url, prepared="Core" not in request.param)

@@ -1,6 +1,6 @@
 """Holding and settling: every limit is checked, nothing is settled twice, what is unknown is charged in full.
 
-Each test runs on a file and in memory, with statements on the driver and through Core.
+Each test runs on a file with statements on the driver, and in memory with statements through Core.
 """
 
 import pickle
@@ -175,6 +175,14 @@ def test_a_charge_belongs_to_the_period_it_was_held_in(books):
     books.settle(name, 70, at="2026-11-21T15:00:03.000000Z")
     assert books.room(hourly, at="2026-11-21T14:00:00.000000Z").left == 30
     assert books.room(hourly, at="2026-11-21T15:00:00.000000Z").left == 100
+
+
+@pytest.mark.parametrize("per", [Period.HOUR, Period.DAY, Period.MONTH])
+def test_a_period_counts_neither_what_was_before_nor_what_came_after(books, per):
+    for at in ("2026-10-21T14:30:00.000000Z", "2026-12-21T14:30:00.000000Z"):
+        books.settle(books.hold(30, at=at), 30, at=at)
+    books.settle(books.hold(7), 7)
+    assert books.room(Limit("user", "ada", 100, per)).left == 93
 
 
 def test_a_limit_that_comes_later_counts_what_is_spent_and_held(books, storage):

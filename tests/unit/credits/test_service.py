@@ -79,6 +79,15 @@ async def test_a_limit_is_replaced_and_removed(service, books):
     assert await service.verify() == []
 
 
+async def test_an_account_whose_limit_was_removed_is_not_stopped(service, books):
+    await service.set_limit(Limit("user", "*", 100), by=HUMAN)
+    await service.set_limit(Limit("agent", "codeur", 100), by=HUMAN)
+    name = books.hold(5)
+    await service.remove_limit("user", "*")
+    books.settle(name, 6)
+    assert [stop.account for stop in (await service.overview()).stops] == ["agent:codeur", "model:openai:big"]
+
+
 @pytest.mark.parametrize(("scope", "name"), [("planet", "earth"), ("user", ""), ("", "")])
 async def test_only_accounts_are_limited(service, scope, name):
     with pytest.raises(ScopeRefused):

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.unit.credits.conftest import AT
 
+from nextgeneration.credits import waiting
 from nextgeneration.credits.audit import verify
 from nextgeneration.credits.errors import AccountStopped, HoldTimedOut, OverLimit
 from nextgeneration.credits.ledger import Ledger
@@ -60,6 +61,21 @@ def of(user, mission="mis_1"):
 
 
 MISSION = Limit("mission", "mis_1", 100)
+
+
+@pytest.fixture
+def no_looking(monkeypatch):
+    """Nobody looks again by themselves: only being woken helps."""
+    monkeypatch.setattr(waiting, "SOONEST", 3600.0)
+    monkeypatch.setattr(waiting, "LATEST", 3600.0)
+
+
+async def test_a_settlement_wakes_who_waits(line, no_looking):
+    await line.hold("first", 100, MISSION, scopes=of("ada"))
+    second = asyncio.create_task(line.hold("second", 100, MISSION, scopes=of("ada"), seconds=3000))
+    await line.waiting(1)
+    await line.settle("first", 0)
+    await asyncio.wait_for(second, 30)
 
 
 async def test_small_calls_do_not_starve_an_earlier_large_one(line):
@@ -173,7 +189,7 @@ async def test_settlements_of_other_processes_are_found(line, storage):
     await asyncio.wait_for(second, 30)
 
 
-async def test_a_settlement_during_the_first_try_is_not_missed(line):
+async def test_a_settlement_during_the_first_try_is_not_missed(line, no_looking):
     """Between the refusal in the books and the place in the line, the only holder settles."""
     await line.hold("first", 100, MISSION, scopes=of("ada"))
     tries = []
@@ -187,7 +203,7 @@ async def test_a_settlement_during_the_first_try_is_not_missed(line):
             if len(tries) == 1:
                 await line.settle("first", 0)
 
-    await line.queue.held(of("ada"), 100, attempt, LONG)
+    await asyncio.wait_for(line.queue.held(of("ada"), 100, attempt, 3000), 30)
     assert len(tries) == 2
 
 
