@@ -11,7 +11,7 @@ import pytest
 from tests.unit.models.far import far
 
 from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ToolSchema, Usage
-from nextgeneration.models.errors import BadModelRequest, ModelFailure, ModelMissing
+from nextgeneration.models.errors import BadModelRequest, ModelFailure, ModelMissing, ModelOverloaded, ModelRateLimited
 from nextgeneration.testing.wire import Recorded
 
 ROOT = Path(__file__).parents[3]
@@ -23,6 +23,7 @@ FINISHES = {
     "tool_calls": Finish.CALLS,
     "content_filter": Finish.REFUSED,
 }
+FAILURES = {400: BadModelRequest, 404: ModelMissing, 429: ModelRateLimited, 503: ModelOverloaded}
 
 
 def recordings(path: Path) -> list[dict[str, Any]]:
@@ -73,7 +74,9 @@ def check(answer: ModelAnswer, row: dict[str, Any]) -> None:
         (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"] or "{}")) for call in calls
     ]
     # An answer with calls is to be acted on, whatever word the provider has for its end.
-    assert answer.finish is (Finish.CALLS if calls else FINISHES[choice["finish_reason"]])
+    # OpenAI ends a refusal with "stop" like any answer; what tells it apart is where its words stand.
+    refused = Finish.REFUSED if message.get("refusal") else FINISHES[choice["finish_reason"]]
+    assert answer.finish is (Finish.CALLS if calls else refused)
     if usage is None:
         assert answer.usage.estimated
         return
@@ -97,7 +100,7 @@ async def replay(path: Path, *, listen: bool) -> int:
                 continue
             with pytest.raises(ModelFailure) as failed:
                 await there.ask(Recorded(row), listen=listen, **request(row))
-            assert isinstance(failed.value, ModelMissing if row["status"] == 404 else BadModelRequest)
+            assert type(failed.value) is FAILURES[row["status"]]
             assert failed.value.spent == "none"
     return len(rows)
 
