@@ -367,7 +367,7 @@ class TemplateFile(Part):
     )
     tools: list[Annotated[str, Field(pattern=TOOLS_PATTERN)]] = said(
         "what it may call, by name or pattern such as mcp:docs/*; united with the parent's",
-        "ce qu'il peut appeler ; uni à ceux du parent",
+        "ce qu'il peut appeler, par nom ou motif comme mcp:docs/* ; uni à ceux du parent",
         default=[],
         max_length=256,
     )
