@@ -194,7 +194,9 @@ class Ledger:
                 raise PriceMissing(model=model, limit=each.limit.key)
 
     def _judged(self, standings: Iterable[Standing], amount: int) -> tuple[SoftWarning, ...]:
-        waits: Standing | None = None
+        """Refuse by the limit that leaves least, so that what fits that one fits them all."""
+        over: list[Standing] = []
+        waits: list[Standing] = []
         warnings = []
         for each in standings:
             limit, spent, held, cap = each.limit, each.spent, each.held, each.cap
@@ -202,12 +204,17 @@ class Ledger:
                 if 100 * (spent + held + amount) >= self._warn * cap:
                     warnings.append(SoftWarning(limit, each.bucket, spent, held, amount, cap))
             elif spent + amount > cap:
-                raise OverLimit(limit=limit.key, spent=spent, wanted=amount, left=max(cap - spent, 0))
-            elif spent + held + amount > cap and waits is None:
-                waits = each
-        if waits is not None:
-            limit = waits.limit
-            raise HoldWaits(limit=limit.key, account=limit.account, held=waits.held, spent=waits.spent, wanted=amount)
+                over.append(each)
+            elif spent + held + amount > cap:
+                waits.append(each)
+        if over:
+            worst = min(over, key=lambda each: each.cap - each.spent)
+            left = max(worst.cap - worst.spent, 0)
+            raise OverLimit(limit=worst.limit.key, spent=worst.spent, wanted=amount, left=left)
+        if waits:
+            full = min(waits, key=lambda each: each.left)
+            limit, held, spent = full.limit, full.held, full.spent
+            raise HoldWaits(limit=limit.key, account=limit.account, held=held, spent=spent, wanted=amount)
         return tuple(warnings)
 
     def _standings(

@@ -4,6 +4,7 @@ Each test runs on a file with statements on the driver, and in memory with state
 """
 
 import pickle
+from dataclasses import replace
 
 import pytest
 from tests.unit.credits.conftest import ADA, AT
@@ -115,11 +116,21 @@ def test_what_was_refused_left_nothing_behind(books, storage):
 
 def test_a_limit_that_cannot_be_met_wins_over_one_that_waits(books):
     task = Limit("task", "mis_1/t1", 400)
-    books.hold(900, MISSION)
+    books.hold(900, MISSION, scopes=replace(ADA, task="t2"))
     with pytest.raises(OverLimit, match="task:mis_1/t1"):
         books.hold(401, MISSION, task)
     with pytest.raises(HoldWaits, match="mission:mis_1"):
         books.hold(400, MISSION, task)
+
+
+def test_the_limit_that_leaves_least_refuses(books):
+    """Whoever asks for less after that asks for what fits every limit."""
+    limits = [Limit("user", "ada", 300), Limit("agent", "codeur", 100), Limit("model", "openai:big", 200)]
+    with pytest.raises(OverLimit, match="agent:codeur") as over:
+        books.hold(400, *limits)
+    books.hold(over.value.left, *limits)
+    with pytest.raises(HoldWaits, match="agent:codeur"):
+        books.hold(100, *limits)
 
 
 @pytest.mark.parametrize("amount", [-1, True, 1.0, 1.5, float("nan"), 2**53 + 1, 2**63, "5", None])
