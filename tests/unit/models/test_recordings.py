@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.models.far import far
+from tests.unit.models.far import MODELS, far
 
 from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ToolSchema, Usage
 from nextgeneration.models.errors import BadModelRequest, ModelFailure, ModelMissing, ModelOverloaded, ModelRateLimited
@@ -24,6 +25,13 @@ FINISHES = {
     "content_filter": Finish.REFUSED,
 }
 FAILURES = {400: BadModelRequest, 404: ModelMissing, 429: ModelRateLimited, 503: ModelOverloaded}
+TOLD = {
+    "input": "input",
+    "output": "output",
+    "cached": "cached",
+    "written": "cache_written",
+    "reasoning": "reasoning",
+}
 
 
 def recordings(path: Path) -> list[dict[str, Any]]:
@@ -115,3 +123,39 @@ async def test_shared_recordings_of_a_real_provider_come_out_equal(listen: bool)
 @pytest.mark.skipif(not OWN.is_file(), reason="the suite's own recordings are not there")
 async def test_the_suites_own_recordings_come_out_equal(listen: bool) -> None:
     assert await replay(OWN, listen=listen) > 0
+
+
+@pytest.mark.parametrize("provider", MODELS)
+async def test_recordings_of_every_format_come_out_as_they_were_billed(provider: str) -> None:
+    """Whole and streamed recordings of one exchange mean the same, and the usage is what the provider wrote down."""
+    heard: dict[str, list[tuple[Any, ...]]] = {}
+    tools = (ToolSchema("fs.read", "Read a file", {"type": "object", "properties": {"path": {"type": "string"}}}),)
+    async with far(provider, model=_model(provider)) as there:
+        for row in recordings(OWN.with_name(f"{provider}.jsonl")):
+            stream = "event-stream" in row["content_type"]
+            if row["status"] != 200:
+                with pytest.raises(ModelFailure) as failed:
+                    await there.ask(Recorded(row))
+                assert isinstance(failed.value, ModelRateLimited if row["status"] == 429 else ModelOverloaded)
+                assert failed.value.spent == "none"
+                continue
+            if provider == "openai-responses" and not stream:
+                continue  # it is always read as it comes
+            answer = await there.ask(Recorded(row), listen=stream, tools=tools)
+            # Ollama has no word for what it had in its cache.
+            unsaid = {"cached"} if provider == "ollama" else set()
+            figures = {TOLD[key]: value for key, value in row["usage"].items() if key in TOLD.keys() - unsaid}
+            assert answer.usage == Usage(**figures), row["name"]
+            calls = [(call.name, call.args) for call in answer.calls]
+            heard.setdefault(row["name"], []).append((answer.text, calls, answer.finish))
+    assert len(heard) >= 6
+    for name, answers in heard.items():
+        assert all(answer == answers[0] for answer in answers), name
+    assert heard["a refusal"][0][2] is (Finish.STOP if provider == "ollama" else Finish.REFUSED)
+    assert [name for name, _ in heard["two calls and words"][0][1]] == ["fs.read", "fs.read"]
+
+
+def _model(provider: str) -> str:
+    row = recordings(OWN.with_name(f"{provider}.jsonl"))[0]
+    named = (row["request"] or {}).get("model")
+    return str(named or re.search(r"models/([^:]+):", row["path"])[1])
