@@ -141,7 +141,6 @@ CHANGING = """
 RAW = """
     import json, sys
 
-    TOOLS = json.loads(open(sys.argv[1]).read())
     for line in sys.stdin:
         asked = json.loads(line)
         if "id" not in asked:
@@ -152,8 +151,12 @@ RAW = """
             info = {"name": "raw", "version": "1"}
             answer["result"] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
         elif asked["method"] == "tools/list":
-            answer["result"] = {"tools": TOOLS}
+            answer["result"] = {"tools": json.loads(open(sys.argv[1]).read())}
+        elif asked["method"] == "tools/call" and asked["params"]["name"] == "unknown":
+            answer["error"] = {"code": -32602, "message": "no such thing"}
         elif asked["method"] == "tools/call":
+            if asked["params"]["arguments"].get("tell"):
+                print('{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}', flush=True)
             answer["result"] = {"content": [], "structuredContent": {"a": "a" * 40 + "!"}}
         else:
             answer["error"] = {"code": -32601, "message": "no"}
@@ -402,6 +405,37 @@ async def test_a_tool_that_goes_or_comes_waits_for_a_human_too(desk: Desk) -> No
     desk.script("shop", CHAT)
     assert (await desk.remote.refresh("shop")).offered is None
     desk.assess("mcp:shop/post", where={"channel": "x"}, body="x")
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_description_that_changes_within_a_conversation_is_noticed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """At once when the server says so, otherwise after a while."""
+    listed = desk.folder / "tools.json"
+    listed.write_text(json.dumps([{"name": "act", "description": "Adds.", "inputSchema": {"type": "object"}}]))
+    desk.script("raw", RAW, str(listed))
+    await desk.remote.refresh("raw")
+    assert (await desk.call("mcp:raw/act")).ok
+    listed.write_text(listed.read_text().replace("Adds.", "Takes."))
+    if told:
+        assert (await desk.call("mcp:raw/act", tell=True)).ok
+    else:
+        monkeypatch.setattr("nextgeneration.tools.mcp.connections.LOOK_SECONDS", 0.0)
+    end = time.monotonic() + 30
+    with pytest.raises(DescriptionChanged):
+        # A notice is taken note of a moment after the answer that follows it.
+        while time.monotonic() < end:
+            await desk.call("mcp:raw/act")
+
+
+async def test_what_a_server_answers_instead_of_a_result_is_a_failed_result(desk: Desk) -> None:
+    listed = desk.folder / "tools.json"
+    listed.write_text(json.dumps([{"name": "unknown", "inputSchema": {"type": "object"}}]))
+    desk.script("raw", RAW, str(listed))
+    await desk.remote.refresh("raw")
+    result = await desk.call("mcp:raw/unknown")
+    assert (result.ok, result.text) == (False, "no such thing")
 
 
 async def test_a_hidden_character_is_a_change_and_is_shown(desk: Desk) -> None:

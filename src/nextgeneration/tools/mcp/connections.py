@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_OPEN = 8
 IDLE_SECONDS = 120.0
+LOOK_SECONDS = 60.0
+"""How long a look at what a server offers holds: newer servers no longer say by themselves that it has changed."""
 
 T = TypeVar("T")
 
@@ -43,7 +45,8 @@ class Connection:
         self.broken = False
         self._server = server
         self._seconds = seconds
-        self._offered: dict[str, Descriptor] | None = None
+        self._offered: dict[str, Descriptor] = {}
+        self._looked = float("-inf")
         self._looking = asyncio.Lock()
         self._end = asyncio.Event()
         self._session: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
@@ -80,16 +83,18 @@ class Connection:
         self._end.set()
 
     async def tools(self) -> Mapping[str, Descriptor]:
-        """What the server offers, asked again when it said that this has changed.
+        """What the server offers, asked again after a while, and when it said that this has changed.
 
         Raises:
             ServerFailed, ServerMisconfigured: it could not be connected or asked.
         """
         session = await asyncio.shield(self._session)
         async with self._looking:
-            if self._offered is None or session.stale:
+            now = asyncio.get_running_loop().time()
+            if session.stale or now - self._looked >= LOOK_SECONDS:
                 offered = await self._asked(session, session.tools())
                 self._offered = {tool.name: described(tool) for tool in offered}
+                self._looked = now
         return self._offered
 
     async def call(self, tool: str, arguments: dict[str, Any], *, changes: bool) -> Answer:
