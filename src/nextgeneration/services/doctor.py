@@ -24,7 +24,6 @@ from nextgeneration.settings.storage import StorageSettings
 
 State = Literal["ok", "warn", "bad"]
 
-PROVIDER_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY", "OPENROUTER_API_KEY")
 TRACING = ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2")
 LOW_MB, TOO_LOW_MB = 500, 50
 READING_SECONDS = 1.0
@@ -76,14 +75,12 @@ _WITHOUT = {
     "git": Texts("git (.gitignore is read without it)", "git (.gitignore est lu sans lui)"),
     "rg": Texts("ripgrep (the slower built-in search is used)", "ripgrep (la recherche interne, plus lente, sert)"),
 }
-_KEYS = Texts(
-    "keys found by name: {names}; this version runs playbooks and uses none",
-    "clés trouvées par nom : {names} ; cette version suit des playbooks et n'en utilise aucune",
-)
-_NO_KEYS = Texts(
+_NO_MODELS = Texts(
     "none, and none is needed: agents run their playbooks",
     "aucun, et aucun n'est nécessaire : les agents suivent leurs playbooks",
 )
+_EXTRAS = Texts("pip install 'nextgeneration[{extras}]'", "pip install 'nextgeneration[{extras}]'")
+_NO_KEY = Texts("set {names} to your key", "donnez votre clé à {names}")
 _TRACED = Texts("{name} is set: LangSmith would receive traces", "{name} est défini : LangSmith recevrait des traces")
 _UNSET = Texts("unset {name}", "unset {name}")
 _NOT_SENT = Texts("none is sent", "aucune n'est envoyée")
@@ -250,8 +247,19 @@ async def _programs(patient: Patient) -> list[Check]:
 
 
 async def _models(patient: Patient) -> list[Check]:
-    names = [name for name in PROVIDER_KEYS if patient.environment.get(name)]
-    said = _KEYS.say(patient.lang, names=", ".join(names)) if names else _NO_KEYS
+    from nextgeneration.services.gateways import gateway
+
+    # Servers on this machine are waited for, a moment; the loop goes on meanwhile.
+    sources = await asyncio.to_thread(lambda: list(gateway().sources().values()))
+    if not sources:
+        return [patient.found("models", "ok", _NO_MODELS)]
+    said = ", ".join(f"{source.name} ({source.how.say(patient.lang)})" for source in sources)
+    extras = sorted({source.extra for source in sources if source.extra})
+    if extras:
+        return [patient.found("models", "warn", said, _EXTRAS.say(patient.lang, extras=",".join(extras)))]
+    keyless = [source.key_name for source in sources if source.key_name and source.key is None]
+    if keyless:
+        return [patient.found("models", "warn", said, _NO_KEY.say(patient.lang, names=", ".join(keyless)))]
     return [patient.found("models", "ok", said)]
 
 

@@ -1,6 +1,7 @@
 """The doctor finds what is wrong and says what mends it; one broken thing hides no other."""
 
 import asyncio
+import json
 import os
 import time
 
@@ -115,12 +116,25 @@ def test_what_is_missing_has_its_installation(tmp_path, monkeypatch):
 
 
 def test_keys_are_found_by_name_and_never_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("NG_MODELS_DISCOVER", "true")
+    monkeypatch.setenv("NG_MODELS_PROBE_MS", "0")
+    monkeypatch.setenv("NG_MODELS_KEYRING", "false")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
     found = checks(tmp_path)
-    assert "OPENAI_API_KEY" in found["models"].said
+    assert "OPENAI_API_KEY in the environment" in found["models"].said
     assert "sk-very-secret" not in repr(found)
     assert found["telemetry"].mend == "unset LANGSMITH_TRACING"
+
+
+def test_a_model_that_cannot_be_asked_has_its_mending(tmp_path, monkeypatch):
+    provider = {"url": "https://llm.example/v1", "key": "ACME_KEY", "models": ["m"]}
+    monkeypatch.setenv("NG_MODELS_PROVIDERS", json.dumps({"acme": provider}))
+    found = checks(tmp_path)
+    assert found["models"].state == "warn"
+    assert found["models"].mend == "set ACME_KEY to your key"
+    monkeypatch.setattr("nextgeneration.models.sources.PACKAGES", {"openai": ("no_such_module", "openai")})
+    assert checks(tmp_path)["models"].mend == "pip install 'nextgeneration[openai]'"
 
 
 def test_a_system_that_refuses_is_one_finding(tmp_path, monkeypatch):
