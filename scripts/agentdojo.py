@@ -173,7 +173,7 @@ def page(tally: Tally) -> str:
     return f"""# Proof: an agent that obeys whatever it reads
 
 A model can be talked into anything by a page it reads. So the defence must not rest on the model. This is measured
-with [AgentDojo](https://pypi.org/project/agentdojo/) {PACKAGES[0].partition("==")[2]}, whose slack suite has
+with AgentDojo (package `agentdojo`) {PACKAGES[0].partition("==")[2]}, whose slack suite has
 {tally.benign} user tasks and {tally.attacks // tally.benign} attacks on each, planted in messages, pages and names.
 
 - The suite's tools are served over MCP; an agent uses them as `mcp:slack/*`, through the same door as every agent.
