@@ -19,6 +19,7 @@ from nextgeneration.missions.errors import EffectRefused, Parked
 from nextgeneration.missions.judging import Judged, Policy, shown
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.schema import CHOICES, Approval, ApprovalStatus
+from nextgeneration.missions.tainting import AFTER
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.sealed import plain, seal
 
@@ -122,7 +123,8 @@ class Asking:
     async def _put(self, question: Question, card: dict[str, Any], instead_of: Approval | None) -> Approval:
         """Write the question; a ``--yes`` that covers it answers at once."""
         policy, claim, shared = self._policy, self._claim, self._shared
-        auto = question.kind != "in_doubt" and policy.covers(question.label)
+        read = any(AFTER in judged.assessment.conditions for judged in question.calls)
+        auto = question.kind != "in_doubt" and not read and policy.covers(question.label)
         if not auto and not policy.attended:
             raise self._refused(question, _NOBODY)
         now = claim.clock.now()

@@ -22,7 +22,7 @@ from nextgeneration.missions.asking import Asking, Question
 from nextgeneration.missions.booking import NAME as MODEL
 from nextgeneration.missions.booking import Asked
 from nextgeneration.missions.claims import Claim
-from nextgeneration.missions.entries import requested
+from nextgeneration.missions.entries import Request, requested
 from nextgeneration.missions.errors import EffectMismatch, EffectRefused, OverBudget, Parked
 from nextgeneration.missions.flights import Flights
 from nextgeneration.missions.grants import Grant, Granted
@@ -33,6 +33,7 @@ from nextgeneration.missions.outcomes import replayed
 from nextgeneration.missions.performing import Performance, context_of
 from nextgeneration.missions.recording import Recording
 from nextgeneration.missions.schema import ApprovalStatus
+from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.missions.thinking import Listen, Thought, cost_of, models_failed, replayed_thought
 from nextgeneration.models.errors import NoModel
 from nextgeneration.security.permissions import PermissionRules, Verdict
@@ -93,10 +94,23 @@ class Door:
         budget: TaskBudget | None = None,
         revision: str = "",
         template: str = "",
+        after: Taint = CLEAN,
+        guided: bool = False,
     ) -> TaskDoor:
-        """A door for one run of a task; its positions begin anew."""
+        """A door for one run of a task; its positions begin anew.
+
+        Args:
+            task_id: the task.
+            agent: the agent's name in the mission.
+            permissions: of its template, root first.
+            budget: what it may use.
+            revision: the digest of its template.
+            template: whose account its model calls are charged to.
+            after: what was read before its calls were written.
+            guided: a model wrote them; otherwise what was read counts from its first question to a model on.
+        """
         judge = Judge(self.tools, permissions, self.policy)
-        return TaskDoor(self, task_id, agent, judge, budget or TaskBudget(), revision, template)
+        return TaskDoor(self, task_id, agent, judge, budget or TaskBudget(), revision, template, after, guided)
 
 
 class TaskDoor(Knowing):
@@ -119,6 +133,8 @@ class TaskDoor(Knowing):
         budget: TaskBudget,
         revision: str = "",
         template: str = "",
+        after: Taint = CLEAN,
+        guided: bool = False,
     ) -> None:
         self._door = door
         self._claim = door.claim
@@ -134,6 +150,8 @@ class TaskDoor(Knowing):
         self.agent = agent
         self.revision = revision
         self.template = template or agent
+        self._read = after
+        self._guided = guided
         self.parked: tuple[str, ...] = ()
 
     @property
@@ -161,27 +179,20 @@ class TaskDoor(Knowing):
         """
         self._position += 1
         self._calls += 1
-        return self._answer(self._position, self._calls, tool, args, grant, self.parked)
+        request = requested(self._claim, self._judge, self, self._position, tool, args, grant, self._taint())
+        return self._answer(request, self._calls, self.parked)
 
-    async def _answer(
-        self,
-        position: int,
-        number: int,
-        name: str,
-        args: Mapping[str, Any],
-        grant: Grant | None,
-        parked: tuple[str, ...],
-    ) -> ToolResult:
+    async def _answer(self, request: Request, number: int, parked: tuple[str, ...]) -> ToolResult:
+        slot = (self.task, request.position)
         self._ready(parked)
-        await self._door.flights.landed((self.task, position))
-        request = requested(self._claim, self._judge, self, position, name, args, grant)
-        recorded = self._claim.effects.get((self.task, position))
+        await self._door.flights.landed(slot)
+        recorded = self._claim.effects.get(slot)
         if recorded is not None:
             recorded.must_be(request.name, request.digest, request.key)
             if recorded.outcome is not None:
                 self._count(recorded.seconds, made=recorded.status != "refused")
                 with self._noted():
-                    return replayed(recorded, request.key)
+                    return self._seen(request, replayed(recorded, request.key))
         if self._over is not None:
             raise self._over
         limit = self._budget.tool_calls
@@ -190,12 +201,20 @@ class TaskDoor(Knowing):
         performance = Performance(self._door, self._judge, request, recorded, self._seconds_left)
         try:
             with self._noted():
-                flight = self._door.flights.sheltered((self.task, position), performance.run(), pure=request.pure)
-                result: ToolResult = await flight
+                result: ToolResult = await self._door.flights.sheltered(slot, performance.run(), pure=request.pure)
         finally:
             if performance.made:
                 self._count(performance.seconds, made=True)
+        return self._seen(request, result)
+
+    def _seen(self, request: Request, result: ToolResult) -> ToolResult:
+        if result.labels:
+            self._read = self._read.read(request.name, result.labels)
         return result
+
+    def _taint(self) -> Taint:
+        """What the author of a call issued now had read: only a model's are asked for what they read."""
+        return self._read if self._thoughts or self._guided else CLEAN
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
@@ -341,7 +360,7 @@ class TaskDoor(Knowing):
     def _judged(self, call: Call) -> Judged:
         tool = self._judge.tool(call.tool)
         args = dict(call.args)
-        return self._judge.judge(tool, args, identity(tool.spec.name, args), self._context())
+        return self._judge.judge(tool, args, identity(tool.spec.name, args), self._context(), self._taint())
 
     def _context(self) -> ToolContext:
         return context_of(self._door, "")

@@ -18,6 +18,7 @@ from nextgeneration.missions.grants import Grant
 from nextgeneration.missions.judging import Judge, Judged, identity
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.records import Effect
+from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import plain, seal
@@ -41,6 +42,7 @@ class Request:
     tool: Tool | None
     wrong: NGError | None
     grant: Grant | None
+    after: Taint = CLEAN
 
     @property
     def pure(self) -> bool:
@@ -57,7 +59,14 @@ class Caller(Protocol):
 
 
 def requested(
-    claim: Claim, judge: Judge, caller: Caller, position: int, name: str, args: Mapping[str, Any], grant: Grant | None
+    claim: Claim,
+    judge: Judge,
+    caller: Caller,
+    position: int,
+    name: str,
+    args: Mapping[str, Any],
+    grant: Grant | None,
+    after: Taint = CLEAN,
 ) -> Request:
     """A call as it is recorded: under the tool's own name, with plain arguments and their digest.
 
@@ -77,7 +86,8 @@ def requested(
     if tool is None:
         wrong = judge.unknown(name)
     key = f"{claim.id}/{caller.task}/{position}/{real}"
-    return Request(caller.task, caller.agent, caller.revision, position, key, real, given, digest, tool, wrong, grant)
+    who = (caller.task, caller.agent, caller.revision)
+    return Request(*who, position, key, real, given, digest, tool, wrong, grant, after)
 
 
 def _cleaned(args: dict[str, Any]) -> dict[str, Any]:

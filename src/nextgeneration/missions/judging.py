@@ -14,6 +14,7 @@ from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.show import escaped, shortened
 from nextgeneration.kernel.tools import Preview, Tool, ToolContext
+from nextgeneration.missions.tainting import CLEAN, Taint, tainted
 from nextgeneration.security.permissions import Decision, PermissionRules, Verdict, decide
 from nextgeneration.tools.base import parse_args, subjects_of
 from nextgeneration.tools.errors import NetworkOff, ToolUnknown
@@ -107,8 +108,10 @@ class Judge:
         close = get_close_matches(name, self.tools, 1)
         return ToolUnknown(name=shortened(escaped(name, newlines=False), 80), hint=f" ({close[0]}?)" if close else "")
 
-    def judge(self, tool: Tool, args: dict[str, Any], identity: str, context: ToolContext) -> Judged:
-        """Parse, assess and decide one call.
+    def judge(
+        self, tool: Tool, args: dict[str, Any], identity: str, context: ToolContext, after: Taint = CLEAN
+    ) -> Judged:
+        """Parse, assess and decide one call; ``after`` is what its author had read.
 
         Raises:
             BadArguments: the arguments do not fit.
@@ -120,15 +123,11 @@ class Judge:
         assessment = tool.assess(parsed, context)
         if assessment.label.rank < spec.risk.rank:
             assessment = assessment.raised(spec.risk, f"{spec.name} is {spec.risk}")
+        subjects, standing = subjects_of(tool, parsed, context), self.policy.standing
         decision = decide(
-            self.levels,
-            self.policy.standing,
-            spec.name,
-            subjects_of(tool, parsed, context),
-            assessment.label,
-            spec.effect,
-            aliases=spec.aliases,
+            self.levels, standing, spec.name, subjects, assessment.label, spec.effect, aliases=spec.aliases
         )
+        assessment, decision = tainted(after, assessment, decision, spec, subjects, standing, context.lang)
         if decision.verdict is Verdict.ASK and "network" in spec.touches and not self.policy.network:
             raise NetworkOff(tool=spec.name)
         if decision.withheld:

@@ -110,7 +110,7 @@ class Performance:
         if request.wrong is not None or request.tool is None:
             raise request.wrong or InternalError(kind="Request", detail=request.name)
         try:
-            return self._judge.judge(request.tool, request.args, request.digest, context)
+            return self._judge.judge(request.tool, request.args, request.digest, context, request.after)
         except NGError:
             raise
         except Exception as error:

@@ -15,6 +15,7 @@ from nextgeneration.kernel.show import brief, escaped, shortened
 from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions.effects import Call, Grant, TaskBudget, TaskDoor
 from nextgeneration.missions.errors import EffectRefused, Parked
+from nextgeneration.missions.tainting import Taint
 from nextgeneration.supervisor.asking import Asked
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, Verification
 
@@ -101,7 +102,9 @@ async def _carry_out(lead: Lead, outcome: ActionOutcome) -> tuple[ActionOutcome,
     action = outcome.action
     revision = lead.revisions[lead.reports[action.task].template]
     budget = TaskBudget(tool_calls=ACTION_CALLS, seconds=ACTION_SECONDS)
-    door = lead.door.task(action.id, action.agent, revision.permissions, budget, revision.digest)
+    after = Taint(untrusted=tuple(action.untrusted))
+    whose = (action.id, action.agent, revision.permissions, budget, revision.digest, revision.name)
+    door = lead.door.task(*whose, after=after, guided=bool(after))
     calls = [Call(action.tool, action.args), *(Call(check.tool, check.args) for check in action.verify)]
     try:
         offer = await door.offer(action.tool, action.args)

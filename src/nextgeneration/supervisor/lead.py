@@ -27,6 +27,7 @@ from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.effects import Door, Policy, TaskBudget
 from nextgeneration.missions.errors import Parked
 from nextgeneration.missions.schema import TaskRecord
+from nextgeneration.missions.tainting import Taint
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.supervisor.actions import chosen
 from nextgeneration.supervisor.errors import DependencyFailed, RubbishReport, TaskHung
@@ -201,7 +202,9 @@ class Lead:
         revision = self.revisions[task.template]
         budget = TaskBudget(task.tool_calls, task.seconds, task.model_calls, task.credits)
         name = self.agent_name(task)
-        door = self.door.task(task.id, name, revision.permissions, budget, revision.digest, task.template)
+        told = Taint(untrusted=tuple(f"report of {self.reports[need].agent}" for need in task.depends))
+        whose = (task.id, name, revision.permissions, budget, revision.digest, task.template)
+        door = self.door.task(*whose, after=told)
         context = TaskContext(self._told(task), door=door, task=task.id, lang=self.lang)
         # Rides with the task's first effect: a start that is not followed by anything needs no record.
         self.claim.event_nowait("task.started", {"agent": name, "template": task.template}, task=task.id)

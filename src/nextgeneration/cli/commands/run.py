@@ -291,4 +291,6 @@ def _copied() -> Path:
 
 
 def _for_the_copy(approval: Approval) -> str:
-    return TRY_RULE if approval.label in {"safe", "write"} and approval.kind != "in_doubt" else ""
+    plain = approval.label in {"safe", "write"} and approval.kind != "in_doubt"
+    read = any("after" in call.get("conditions", {}) for call in approval.card.get("calls", []))
+    return TRY_RULE if plain and not read else ""
