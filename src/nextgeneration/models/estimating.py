@@ -17,6 +17,10 @@ BYTES_PER_TOKEN = 3
 """Of text in European languages and code; providers' own tokenizers come to 3.3 to 4.5."""
 
 
+IMAGE_LIKELY = 2_000
+"""Tokens an image has as a rule, where its maximum is a multiple of that."""
+
+
 def prompt_tokens(request: ModelRequest, image: int) -> int:
     """The most tokens the prompt can have: each byte as one, each image at the model's maximum."""
     total = BASE + request_bytes(request)
@@ -30,7 +34,9 @@ def likely_tokens(request: ModelRequest, image: int) -> int:
     """About how many tokens the prompt has; for whether it fits, not for what it may cost."""
     pictures = sum(len(message.images) for message in request.messages)
     return (
-        request_bytes(request) // BYTES_PER_TOKEN + PER_MESSAGE * len(request.messages) + min(image, 2_000) * pictures
+        request_bytes(request) // BYTES_PER_TOKEN
+        + PER_MESSAGE * len(request.messages)
+        + min(image, IMAGE_LIKELY) * pictures
     )
 
 

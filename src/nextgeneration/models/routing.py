@@ -8,7 +8,7 @@ from dataclasses import replace
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.models import ModelRequest, Usage, Wish
 from nextgeneration.models.candidates import LEAST_OUTPUT, Candidate, Choice
-from nextgeneration.models.estimating import likely_tokens
+from nextgeneration.models.estimating import IMAGE_LIKELY, likely_tokens
 
 MUST = frozenset({"tools", "vision"})
 """Needs that nothing else can stand in for. A schema can be asked for in words, reasoning is a matter of quality."""
@@ -61,9 +61,18 @@ def choose(
         quality: the expected quality of a model by name, where something was learned.
     """
     needs = (wish.needs & MUST) | _needs(request)
-    fitting = [each for each in wished if _fits(each, needs, request, skipped)]
+    # The image's share is what differs from model to model; measuring the text for each would be most of the work.
+    length = likely_tokens(request, 0) if request is not None else 0
+    pictures = sum(len(message.images) for message in request.messages) if request is not None else 0
+    room = min(request.max_output, LEAST_OUTPUT) if request is not None else 0
+
+    def fits(candidate: Candidate) -> bool:
+        size = length + pictures * min(candidate.facts.image, IMAGE_LIKELY) + min(room, candidate.max_output)
+        return _able(candidate, needs, skipped) and _holds(candidate, size, skipped)
+
+    fitting = [each for each in wished if fits(each)]
     names = {candidate.name for candidate in wished}
-    others = [each for each in found if each.name not in names and _fits(each, needs, request, skipped)]
+    others = [each for each in found if each.name not in names and fits(each)]
     if wish.prefer and wished and all(candidate.local for candidate in wished):
         skipped.update({each.name: _STAYS for each in others if not each.local})
         others = [each for each in others if each.local]
@@ -85,20 +94,20 @@ def _needs(request: ModelRequest | None) -> frozenset[str]:
     return frozenset({*(["tools"] if request.tools else []), *(["vision"] if pictures else [])})
 
 
-def _fits(candidate: Candidate, needs: frozenset[str], request: ModelRequest | None, skipped: dict[str, Texts]) -> bool:
+def _able(candidate: Candidate, needs: frozenset[str], skipped: dict[str, Texts]) -> bool:
     lacking = sorted(needs - candidate.facts.abilities)
     if lacking:
         skipped[candidate.name] = Texts(
             _CANNOT.en.format(needs=", ".join(_NEED[need].en for need in lacking)),
             _CANNOT.fr.format(needs=", ".join(_NEED[need].fr for need in lacking)),
         )
-        return False
-    if request is not None:
-        room = min(request.max_output, candidate.max_output, LEAST_OUTPUT)
-        if likely_tokens(request, candidate.facts.image) + room > candidate.context:
-            skipped[candidate.name] = _filled(_TOO_LONG, context=candidate.context)
-            return False
-    return True
+    return not lacking
+
+
+def _holds(candidate: Candidate, size: int, skipped: dict[str, Texts]) -> bool:
+    if size > candidate.context:
+        skipped[candidate.name] = _filled(_TOO_LONG, context=candidate.context)
+    return size <= candidate.context
 
 
 def _by_purpose(

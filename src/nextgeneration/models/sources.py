@@ -6,6 +6,7 @@ import importlib.util
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -146,7 +147,12 @@ class Source:
     def extra(self) -> str:
         """The extra that is missing for it; empty when what speaks its dialect is installed."""
         module, extra = PACKAGES.get(self.dialect, ("langchain", ""))
-        return "" if importlib.util.find_spec(module) is not None else extra
+        return "" if _installed(module) else extra
+
+
+@cache
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
 
 
 def loopback(url: str) -> bool:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
 import traceback
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.unit.models.far import MODELS, READ, SECRET, far
 
+from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.models import Finish, Image, Message, ToolCall, ToolSchema, Usage
 from nextgeneration.models.errors import (
     AccountEmpty,
     BadModelRequest,
     ContextTooLong,
+    ExtraMissing,
     KeyMissing,
     KeyRefused,
     ModelFailure,
@@ -25,8 +30,10 @@ from nextgeneration.models.errors import (
     ServerFailed,
     StreamBroken,
 )
+from nextgeneration.models.gateway import Gateway
 from nextgeneration.models.retries import delay
-from nextgeneration.settings.models import ModelFacts, ModelProvider
+from nextgeneration.settings.environment import Environment
+from nextgeneration.settings.models import ModelFacts, ModelProvider, ModelSettings
 from nextgeneration.testing import wire
 from nextgeneration.testing.wire.pictures import PIXEL
 
@@ -444,21 +451,6 @@ async def test_tracing_that_the_environment_asks_for_sends_nothing(monkeypatch: 
         assert there.server.problems == []
 
 
-async def test_one_gateway_serves_several_event_loops_one_after_the_other() -> None:
-    import asyncio
-
-    def ask() -> str:
-        async def body() -> str:
-            async with far("openai") as there:
-                first = await there.ask(wire.Say("a"))
-                return first.text
-
-        return asyncio.run(body())
-
-    assert await asyncio.to_thread(ask) == "a"
-    assert await asyncio.to_thread(ask) == "a"
-
-
 def _request():  # type: ignore[no-untyped-def]
     from nextgeneration.kernel.models import ModelRequest
 
@@ -487,3 +479,71 @@ def _signature(extra: object) -> str:
 
     walk(extra)
     return max(found, key=len, default="")
+
+
+async def test_schemas_lose_for_google_only_what_it_does_not_know(caplog: pytest.LogCaptureFixture) -> None:
+    named = {"type": "object", "title": "T", "properties": {"title": {"type": "string"}}, "additionalProperties": False}
+    async with far("gemini") as there:
+        await there.ask(wire.Say("ok"), tools=(ToolSchema("a.b", "x", {**named, "required": ["title"]}),))
+        offered = there.server.requests[-1].tools[0].schema
+    assert list(offered["properties"]) == ["title"]
+    assert "ignoring" not in caplog.text
+
+
+async def test_any_provider_langchain_knows_is_asked_through_it() -> None:
+    provider = ModelProvider(key="FAR_API_KEY", dialect="langchain", models=["m"], package="openai")
+    async with far("openai", providers={"other": provider}) as there:
+        provider.url = there.server.url
+        there.gateway.refresh()
+        client = there.gateway.candidate("other:m").client
+        there.server.script(wire.Call("fs.read", {"path": "a"}), wire.Say("b", wire.Usage(3, 1)), wire.Fails(503))
+        answer = await client.answer(replace(_request(), tools=(READ,)))
+        assert (answer.calls[0].name, answer.calls[0].args) == ("fs.read", {"path": "a"})
+        pieces: list[str] = []
+        streamed = await client.answer(_request(), pieces.append)
+        assert (streamed.text, "".join(pieces)) == ("b", "b")
+        assert streamed.usage.estimated, "this library asks a strange address for no usage"
+        with pytest.raises(ModelOverloaded):
+            await client.answer(_request())
+        assert len(there.server.requests) == 3
+
+
+async def test_a_library_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with far("anthropic") as there:
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "langchain_anthropic", None)
+            without.delitem(sys.modules, "nextgeneration.models.langchain.anthropic", raising=False)
+            with pytest.raises(ExtraMissing) as failed:
+                await there.candidate.client.answer(_request())
+    assert failed.value.install in {"pip install 'nextgeneration[anthropic]'", "pip install langchain-far"}
+
+
+async def test_one_client_outlives_its_event_loop() -> None:
+    def used_twice() -> list[str]:
+        with wire.WireServer("openai") as server:
+            provider = ModelProvider(url=server.url, models=["m"])
+            settings = ModelSettings(discover=False, providers={"far": provider})
+            gateway = Gateway(settings, clock=SystemClock(), environment=Environment({}, Path("/nowhere")))
+            client = gateway.candidate("far:m").client
+            server.script(wire.Say("a"), wire.Say("b"))
+            said = []
+            for _ in range(2):
+
+                async def once() -> str:
+                    answer = await client.answer(_request())
+                    await gateway.close()
+                    return answer.text
+
+                said.append(asyncio.run(once()))
+            return said
+
+    assert await asyncio.to_thread(used_twice) == ["a", "b"]
+
+
+@EVERY
+async def test_many_calls_at_once_stay_apart(provider: str) -> None:
+    async with far(provider) as there:
+        there.server.answers(lambda seen: wire.Say(seen.last, wire.Usage(1, 1)))
+        asked = [replace(_request(), messages=(Message("user", f"number {n}"),)) for n in range(40)]
+        answers = await asyncio.gather(*(there.candidate.client.answer(request) for request in asked))
+    assert [answer.text for answer in answers] == [f"number {n}" for n in range(40)]

@@ -76,6 +76,7 @@ class LangChainClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._made: tuple[BaseChatModel, Writer] | None = None
         self._making: asyncio.Lock | None = None
+        self._tools: dict[tuple[int, bool], tuple[list[dict[str, Any]], dict[str, Any]]] = {}
 
     def __repr__(self) -> str:
         return f"LangChainClient({self.name!r})"
@@ -113,6 +114,7 @@ class LangChainClient:
             return self._made
         if self._making is None or self._loop is not loop:
             self._making, self._loop, self._made = asyncio.Lock(), loop, None
+            self._tools.clear()
         async with self._making:
             if self._made is None:
                 self._made = await asyncio.to_thread(self._build, loop)
@@ -133,15 +135,24 @@ class LangChainClient:
         if request.temperature is not None and not (self._facts.reasoning and self._dialect != "ollama"):
             given["temperature"] = request.temperature
         if tools := given.pop("tools", None):
-            choice = {"tool_choice": "any"} if out.forced else {}
-            bound: Any = chat.bind_tools(tools, **choice)
-            given.update(bound.kwargs)
+            given.update(self._bound(chat, tools, forced=out.forced))
         if self._dialect == "ollama":
             number = given.pop("num_predict")
             given["options"] = {"num_predict": number, "num_ctx": self._facts.context}
             if "temperature" in given:
                 given["options"]["temperature"] = given.pop("temperature")
         return given
+
+    def _bound(self, chat: BaseChatModel, tools: list[dict[str, Any]], *, forced: bool) -> dict[str, Any]:
+        """The tools as the library sends them; converting them takes longer than sending them."""
+        key = (id(tools), forced)
+        kept = self._tools.get(key)
+        if kept is None or kept[0] is not tools:
+            if len(self._tools) > 64:
+                self._tools.clear()
+            bound: Any = chat.bind_tools(tools, **({"tool_choice": "any"} if forced else {}))
+            kept = self._tools[key] = (tools, dict(bound.kwargs))
+        return kept[1]
 
     async def _whole(self, chat: BaseChatModel, out: Outgoing, request: ModelRequest) -> ModelAnswer:
         written = self._written()

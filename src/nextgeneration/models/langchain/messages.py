@@ -18,6 +18,8 @@ from nextgeneration.models.sources import Source
 NOTHING = "…"
 """Stands for an empty text: providers refuse messages without any."""
 _CACHED = {"type": "ephemeral"}
+_UNKNOWN_TO_GOOGLE = frozenset({"additionalProperties", "unevaluatedProperties", "$schema", "$id", "title"})
+"""The library would drop these too, with a line in the log for each at every call."""
 _BY_CALL = "Answer by calling a tool, and with nothing else."
 _BY_SCHEMA = "Answer with one JSON value that follows this JSON Schema, and with nothing else:\n{schema}"
 
@@ -76,14 +78,14 @@ class Writer:
         offered = {tool.name for tool in request.tools}
         if not called <= offered:
             names = ToolNames([*(tool.name for tool in request.tools), *sorted(called - offered)])
-            return names, _formatted(request.tools, names)
+            return names, _formatted(request.tools, names, self._dialect)
         key = id(request.tools)
         kept = self._bound.get(key)
         if kept is None or kept[0] is not request.tools:
             if len(self._bound) > 64:
                 self._bound.clear()
             names = ToolNames(tool.name for tool in request.tools)
-            kept = self._bound[key] = (request.tools, names, _formatted(request.tools, names))
+            kept = self._bound[key] = (request.tools, names, _formatted(request.tools, names, self._dialect))
         return kept[1], kept[2]
 
     def _schema_natively(self, request: ModelRequest) -> bool:
@@ -229,14 +231,30 @@ def _blocks(text: str, images: Iterable[Image], *, cached: bool = False) -> list
     return blocks
 
 
-def _formatted(tools: Sequence[ToolSchema], names: ToolNames) -> list[dict[str, Any]]:
+def _without(schema: Any, unknown: frozenset[str]) -> Any:
+    """A schema without keywords a provider does not know. What is named like one, such as a property, stays."""
+    if isinstance(schema, list):
+        return [_without(item, unknown) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        key: {name: _without(item, unknown) for name, item in value.items()}
+        if key in {"properties", "$defs", "definitions"} and isinstance(value, Mapping)
+        else _without(value, unknown)
+        for key, value in schema.items()
+        if key not in unknown
+    }
+
+
+def _formatted(tools: Sequence[ToolSchema], names: ToolNames, dialect: str) -> list[dict[str, Any]]:
+    unknown = _UNKNOWN_TO_GOOGLE if dialect == "google" else frozenset()
     return [
         {
             "type": "function",
             "function": {
                 "name": names.out(tool.name),
                 "description": clean(tool.description),
-                "parameters": dict(tool.parameters) or {"type": "object", "properties": {}},
+                "parameters": _without(tool.parameters, unknown) or {"type": "object", "properties": {}},
             },
         }
         for tool in tools
