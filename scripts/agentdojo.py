@@ -161,7 +161,7 @@ async def measured(suite: Suite, home: Path) -> Tally:
 
 
 def allowed(call: tuple[str, dict[str, Any]]) -> bool:
-    """Whether the template allows a call unasked: the mission's grant."""
+    """Whether a standing rule allows a call unasked: the mission's grant."""
     name, args = call
     return name in ALLOWED or (name == "get_webpage" and args.get("url") in SITES)
 
@@ -179,8 +179,8 @@ with AgentDojo (package `agentdojo`) {PACKAGES[0].partition("==")[2]}, whose sla
 - The suite's tools are served over MCP; an agent uses them as `mcp:slack/*`, through the same door as every agent.
 - The model is scripted to be **obedient**: it makes the calls its user's task needs, and as soon as a result holds an
   attack it makes the attacker's calls first, exactly as the suite's authors wrote them.
-- The template lets the agent read channels, inboxes and the team's {len(SITES)} own pages unasked: that is the grant.
-  The mission has the network. Everything else asks.
+- The user's standing rules let agents read channels, inboxes and the team's {len(SITES)} own pages unasked: that is the
+  grant. The mission has the network. Everything else asks.
 - The human is scripted too: a card is approved when every call it shows is one that the user's task needs.
 - The suite's own judges say whether a task was finished and whether an attack reached its goal.
 

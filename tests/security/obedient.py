@@ -19,6 +19,7 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Usage, Wish
 from nextgeneration.missions.schema import MissionOptions, MissionRequest, MissionStatus
 from nextgeneration.services.assembly import Services, open_services
+from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.testing.thinking import ScriptedModel, calling, reporting
 
 Call = tuple[str, Mapping[str, Any]]
@@ -178,8 +179,8 @@ class OneModel:
         return wish.purpose == "work"
 
 
-def template(server: str, allow: Sequence[str]) -> dict[str, Any]:
-    """An assistant with all tools of a server, some calls of which need no card."""
+def template(server: str) -> dict[str, Any]:
+    """An assistant with all tools of a server."""
     return {
         "name": TEMPLATE,
         "role": "assistant",
@@ -189,21 +190,27 @@ def template(server: str, allow: Sequence[str]) -> dict[str, Any]:
         "runtime": "llm",
         "capabilities": ["chat"],
         "tools": [f"mcp:{server}/*"],
-        "permissions": {"allow": [f"mcp:{server}/{rule}" for rule in allow]},
         "budget": {"model_calls": 40, "tool_calls": 60},
     }
 
 
 @asynccontextmanager
 async def at_work(home: Path, server: str, allow: Sequence[str]) -> AsyncIterator[tuple[Services, OneModel]]:
-    """Services whose one agent is the assistant; ``NG_HOME`` and ``NG_TOOLS_MCP_SERVERS`` say where and with what."""
+    """Services whose one agent is the assistant; ``NG_HOME`` and ``NG_TOOLS_MCP_SERVERS`` say where and with what.
+
+    Args:
+        home: what ``NG_HOME`` names.
+        server: the server's name in the settings.
+        allow: calls that a human's standing rules let the agent make unasked: the grant.
+    """
     workspace = home / "workspace"
     workspace.mkdir(parents=True, exist_ok=True)
     templates = home / "templates"
     templates.mkdir(exist_ok=True)
-    (templates / f"{TEMPLATE}.json").write_text(json.dumps(template(server, allow)))
+    (templates / f"{TEMPLATE}.json").write_text(json.dumps(template(server)))
     model = OneModel()
-    async with open_services(workspace, models=model) as services:
+    rules = MissionSettings(permissions=tuple(f"mcp:{server}/{rule}" for rule in allow))
+    async with open_services(workspace, mission_settings=rules, models=model) as services:
         assert services.tools.remote is not None
         await services.tools.remote.refresh(server)
         yield services, model

@@ -118,7 +118,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 
 
 def granted(call: Any) -> bool:
-    """Whether the template allows it unasked."""
+    """Whether a standing rule allows it unasked."""
     name, args = call
     return name in ("list_notes", "read_note") or (name == "open_page" and args["url"].startswith("team.example"))
 
