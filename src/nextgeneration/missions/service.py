@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from nextgeneration.credits.units import MICRO, from_credits
+from nextgeneration.credits.schema import Scopes
+from nextgeneration.credits.units import from_credits, shown
 from nextgeneration.events.bus import Bus
 from nextgeneration.events.schema import Event
 from nextgeneration.kernel.canonical import digest
@@ -150,6 +151,7 @@ class Missions:
                     if known[1] != asked:
                         raise IdempotencyConflict(mission=known[0])
                     return known[0]
+            self._affordable(connection, mission, request.budget.credits, at)
             shared.missions.accept(connection, row)
             shared.missions.append(connection, [row_of(event, shared.tenant)])
             if key is not None:
@@ -191,8 +193,16 @@ class Missions:
         credits_ = from_credits(settings.mission_credits) if asked.credits is None else asked.credits
         most = from_credits(settings.mission_max_credits)
         if not 0 <= credits_ <= most:
-            raise BudgetRefused(field="credits", value=credits_ / MICRO, limit=most // MICRO)
+            raise BudgetRefused(field="credits", value=shown(credits_), limit=shown(most))
         return Budget(calls, float(seconds), credits_)
+
+    def _affordable(self, connection: Connection, mission: Mission, wanted: int | None, at: str) -> None:
+        """Refuse a mission that asks for more credits than the limits on it leave. Nothing is held yet."""
+        if wanted:
+            scopes = Scopes(tenant=mission.tenant, user=mission.options.user, mission=mission.id)
+            room = self._shared.ledger.room(connection, scopes, at)
+            if room is not None and wanted > room.left:
+                raise BudgetRefused(field="credits", value=shown(wanted), limit=shown(room.left))
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

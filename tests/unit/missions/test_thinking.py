@@ -13,7 +13,15 @@ from nextgeneration.credits.service import Credits
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ModelRequest, ToolCall, Usage, Wish
 from nextgeneration.missions.access import ModelAccess
-from nextgeneration.missions.errors import EffectMismatch, EffectRefused, ModelsFailed, OverBudget, Parked
+from nextgeneration.missions.errors import (
+    BudgetRefused,
+    EffectMismatch,
+    EffectRefused,
+    ModelsFailed,
+    OverBudget,
+    Parked,
+)
+from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest
 from nextgeneration.models.errors import BadModelRequest, ModelRateLimited, StreamBroken
 
 ASK = ModelRequest((Message("user", "how many?"),), max_output=100)
@@ -406,3 +414,20 @@ async def test_the_books_know_whom_each_call_concerned(bench, think, storage):
     (entry,) = await bench.credits.history()
     assert entry.scopes == Scopes(user="ada", agent="reader", mission=bench.claim.id, task="t1", model="far:model")
     assert await bench.credits.verify() == []
+
+
+async def test_a_mission_that_asks_for_more_than_its_limits_leave_is_refused(bench, think, missions):
+    await think(Model(), user="ada")
+    await bench.credits.set_limit(Limit("user", "ada", 5_000_000), by="human:ada")
+    await bench.task().think(ASK, WISH)
+
+    def asked(micro: int | None, user: str = "ada") -> MissionRequest:
+        budget = MissionBudget(credits=micro)
+        return MissionRequest(goal="more", workspace="/srv", budget=budget, options=MissionOptions(user=user))
+
+    with pytest.raises(BudgetRefused) as refused:
+        await missions.accept(asked(5_000_000))
+    assert "4.9994" in refused.value.hint()
+    await missions.accept(asked(5_000_000 - COST))
+    await missions.accept(asked(5_000_000, user="eve"))
+    await missions.accept(asked(None))
