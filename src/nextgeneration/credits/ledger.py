@@ -243,12 +243,14 @@ class Ledger:
     def _recorded(self, connection: Connection, values: Values, scopes: Scopes) -> list[Limit]:
         """The recorded limits that apply, each on the account of this call."""
         found = []
-        names = dict(account.split(":", 1) for account in scopes.accounts() if account)
+        mine = [account.split(":", 1) for account in scopes.accounts() if account]
         for account, period, amount, kind in self._store.limits(connection, values):
             scope, _, name = account.partition(":")
-            if scope in names:
-                name = names[scope] if name == EACH else name
-                found.append(Limit(scope, name, amount, Period(period), kind == "soft"))
+            found += [
+                Limit(scope, own, amount, Period(period), kind == "soft")
+                for kept, own in mine
+                if kept == scope and name in {EACH, own}
+            ]
         return found
 
     def balance(

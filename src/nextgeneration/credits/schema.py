@@ -20,6 +20,10 @@ SCOPES = ("tenant", "user", "agent", "mission", "task", "model")
 """Whom a charge concerns, in the order of :meth:`Scopes.accounts`."""
 
 
+MAX_ABOVE = 6
+"""Tasks above one another whose limits bind the lowest: each agent may be called through a team of its own."""
+
+
 class Period(StrEnum):
     """How long a limit counts before it begins anew. Periods are UTC's."""
 
@@ -58,13 +62,21 @@ def account_of(scope: str, name: str) -> str:
     return f"{scope}:{name}"
 
 
+def above(task: str) -> tuple[str, ...]:
+    """The tasks that ``task`` works for, the nearest first: ``t1/3`` and ``t1`` for ``t1/3/2``."""
+    if "/" not in task:
+        return ()
+    parts = task.split("/")
+    return tuple("/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1))[:MAX_ABOVE]
+
+
 @dataclass(frozen=True, slots=True)
 class Scopes:
     """Whom a charge concerns; what is empty concerns nobody.
 
     Attributes:
         agent: the template's name.
-        task: unique within its mission only.
+        task: unique within its mission only; ``t1/3`` works for ``t1``, and its charges are ``t1``'s too.
         model: ``provider:model``, or the tool that has a price.
     """
 
@@ -76,7 +88,10 @@ class Scopes:
     model: str = ""
 
     def accounts(self) -> tuple[str, ...]:
-        """One account a scope, in the order of :data:`SCOPES`; empty where the charge concerns nobody."""
+        """One account a scope, in the order of :data:`SCOPES`, then those of the tasks above this one.
+
+        Empty where the charge concerns nobody.
+        """
         task = f"task:{self.mission}/{self.task}" if self.task else ""
         return (
             f"tenant:{self.tenant}",
@@ -85,6 +100,7 @@ class Scopes:
             self.mission and f"mission:{self.mission}",
             task,
             self.model and f"model:{self.model}",
+            *(f"task:{self.mission}/{name}" for name in above(self.task)),
         )
 
 

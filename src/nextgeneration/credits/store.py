@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from nextgeneration.credits.errors import HoldKnown
-from nextgeneration.credits.schema import SCOPES, Period
+from nextgeneration.credits.schema import MAX_ABOVE, SCOPES, Period
 from nextgeneration.credits.tables import (
     credit_balances,
     credit_grants,
@@ -54,18 +54,22 @@ _SCOPED = tuple(scope for scope in SCOPES if scope != "tenant")
 """The scopes that are columns of a hold under their own name."""
 
 
+_ACCOUNTS = len(SCOPES) + MAX_ABOVE
+"""The most accounts that one charge concerns."""
+
+
 def _many(prefix: str, count: int) -> list[BindParameter[Any]]:
     return [bindparam(f"{prefix}{n}") for n in range(count)]
 
 
-_OWN = and_(_B.tenant == bindparam("c_tenant"), _B.account.in_(_many("a", len(SCOPES))))
+_OWN = and_(_B.tenant == bindparam("c_tenant"), _B.account.in_(_many("a", _ACCOUNTS)))
 _MOVED = and_(_OWN, _B.bucket.in_(_many("b", len(Period))))
 
 
 def touched(tenant: str, accounts: Sequence[str], at: str) -> Values:
     """The parameters that name every balance a charge at ``at`` counts in."""
     values: Values = {"c_tenant": tenant}
-    values |= {f"a{n}": account for n, account in enumerate(accounts)}
+    values |= {f"a{n}": accounts[n] if n < len(accounts) else "" for n in range(_ACCOUNTS)}
     values |= {f"b{n}": period.bucket(at) for n, period in enumerate(Period)}
     return values
 
@@ -78,12 +82,12 @@ class LedgerStore:
     _LIMITS = Prepared(
         select(_L.account, _L.period, _L.amount, _L.kind).where(
             _L.tenant == bindparam("c_tenant"),
-            _L.account.in_([*_many("a", len(SCOPES)), *(literal(f"{scope}:*") for scope in SCOPES)]),
+            _L.account.in_([*_many("a", _ACCOUNTS), *(literal(f"{scope}:*") for scope in SCOPES)]),
         )
     )
     _STOPPED = Prepared(
         select(_S.account, _S.hold_id, _S.overrun).where(
-            _S.tenant == bindparam("c_tenant"), _S.account.in_(_many("a", len(SCOPES))), _S.cleared_at.is_(None)
+            _S.tenant == bindparam("c_tenant"), _S.account.in_(_many("a", _ACCOUNTS)), _S.cleared_at.is_(None)
         )
     )
     _BALANCES = Prepared(select(_B.account, _B.bucket, _B.spent, _B.held, _B.granted).where(_MOVED))
@@ -330,5 +334,6 @@ def _concerns(account: str) -> ColumnElement[bool]:
         return or_(_H.tenant == name)
     if scope == "task":
         mission, _, task = name.partition("/")
-        return and_(_H.mission == mission, _H.task == task)
+        below = func.substr(_H.task, 1, len(task) + 1) == f"{task}/"
+        return and_(_H.mission == mission, or_(_H.task == task, below))
     return credit_holds.c[scope] == name

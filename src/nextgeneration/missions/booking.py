@@ -35,6 +35,7 @@ class Asked:
     Attributes:
         template: whose account it is charged to.
         credits: what its task may spend, in micro-credits; ``None``: as much as its mission.
+        above: the tasks that its task works for, where they may spend only so much.
     """
 
     task: str
@@ -46,6 +47,7 @@ class Asked:
     request: ModelRequest
     wish: Wish
     credits: int | None = None
+    above: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def at(
@@ -58,10 +60,11 @@ class Asked:
         request: ModelRequest,
         wish: Wish,
         budget: int | None = None,
+        above: tuple[tuple[str, int], ...] = (),
     ) -> Asked:
         """A call at a position of a task."""
         key = f"{mission}/{task}/{position}/{NAME}"
-        return cls(task, agent, template, position, key, request.digest(), request, wish, budget)
+        return cls(task, agent, template, position, key, request.digest(), request, wish, budget, above)
 
 
 class Booking:
@@ -167,13 +170,14 @@ class Booking:
         )
 
     def _limits(self) -> tuple[Limit, ...]:
-        """The mission's and the task's budgets: they come with the call."""
+        """The budgets of the mission, the task and those it works for: they come with the call."""
         mission, asked = self._claim.mission, self._asked
         limits = []
         if mission.budget.credits is not None:
             limits.append(Limit("mission", mission.id, mission.budget.credits))
         if asked.credits is not None:
             limits.append(Limit("task", f"{mission.id}/{asked.task}", asked.credits))
+        limits += [Limit("task", f"{mission.id}/{task}", amount) for task, amount in asked.above]
         return tuple(limits)
 
     def _scopes(self, candidate: Candidate) -> Scopes:

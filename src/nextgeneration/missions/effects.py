@@ -6,12 +6,11 @@ human's answer, begins at its first line with a new ``TaskDoor``: what is record
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Wish
@@ -20,37 +19,27 @@ from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult
 from nextgeneration.missions.access import ModelAccess
 from nextgeneration.missions.asking import Asking, Question
 from nextgeneration.missions.booking import NAME as MODEL
-from nextgeneration.missions.booking import Asked
+from nextgeneration.missions.booking import Asked, Booking
 from nextgeneration.missions.claims import Claim
-from nextgeneration.missions.entries import Request, requested
+from nextgeneration.missions.delegating import Branch, Delegation, cost_below, delegating
+from nextgeneration.missions.entries import Entry, Request, requested
 from nextgeneration.missions.errors import EffectMismatch, EffectRefused, OverBudget, Parked
 from nextgeneration.missions.flights import Flights
 from nextgeneration.missions.grants import Grant, Granted
 from nextgeneration.missions.judging import Call, Judge, Judged, Offer, Policy, identity, said
-from nextgeneration.missions.knowing import Knowing
-from nextgeneration.missions.leases import Change
-from nextgeneration.missions.outcomes import replayed
+from nextgeneration.missions.keeping import Keeping
+from nextgeneration.missions.lineage import Lineage, Tally, TaskBudget, Unit
+from nextgeneration.missions.outcomes import refusal, replayed
 from nextgeneration.missions.performing import Performance, context_of
-from nextgeneration.missions.recording import Recording
+from nextgeneration.missions.records import Effect
 from nextgeneration.missions.schema import ApprovalStatus
 from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.missions.thinking import Listen, Thought, cost_of, models_failed, replayed_thought
+from nextgeneration.missions.together import Together
 from nextgeneration.models.errors import NoModel
 from nextgeneration.security.permissions import PermissionRules, Verdict
 
 __all__ = ["Call", "Door", "Grant", "Offer", "Policy", "TaskBudget", "TaskDoor"]
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class TaskBudget:
-    """What one task may use; ``None``: as much as its mission. ``credits`` are micro-credits."""
-
-    tool_calls: int | None = None
-    seconds: float | None = None
-    model_calls: int | None = None
-    credits: int | None = None
 
 
 class Door:
@@ -85,6 +74,8 @@ class Door:
         self.workspace = Path(claim.mission.workspace)
         self.asking = Asking(claim, policy)
         self.flights = Flights(claim)
+        self.tally = Tally(claim.effects.values())
+        self.pinning = asyncio.Lock()
 
     def task(
         self,
@@ -96,6 +87,7 @@ class Door:
         template: str = "",
         after: Taint = CLEAN,
         guided: bool = False,
+        narrowed: Sequence[Sequence[PermissionRules]] = (),
     ) -> TaskDoor:
         """A door for one run of a task; its positions begin anew.
 
@@ -108,12 +100,20 @@ class Door:
             template: whose account its model calls are charged to.
             after: what was read before its calls were written.
             guided: a model wrote them; otherwise what was read counts from its first question to a model on.
+            narrowed: permissions of other templates that hold too, such as those of agents that it was proposed by.
         """
-        judge = Judge(self.tools, permissions, self.policy)
-        return TaskDoor(self, task_id, agent, judge, budget or TaskBudget(), revision, template, after, guided)
+        since = self.clock.monotonic()
+        lineage = Lineage(task_id, budget or TaskBudget(), template or agent, permissions, since=since)
+        judge = Judge(self.tools, permissions, self.policy, tuple(narrowed))
+        return TaskDoor(self, lineage, agent, judge, revision, after, guided)
+
+    def below(self, lineage: Lineage, agent: str, revision: str, after: Taint) -> TaskDoor:
+        """A door for one run of a task that another task's agent called: what those above may not, it may not."""
+        judge = Judge(self.tools, lineage.levels, self.policy, lineage.permissions)
+        return TaskDoor(self, lineage, agent, judge, revision, after)
 
 
-class TaskDoor(Knowing):
+class TaskDoor(Keeping, Knowing):
     """The door of one run of one task.
 
     Positions are given when a call is issued, in program order, before anything runs: the same program gives the same
@@ -127,29 +127,27 @@ class TaskDoor(Knowing):
     def __init__(
         self,
         door: Door,
-        task_id: str,
+        lineage: Lineage,
         agent: str,
         judge: Judge,
-        budget: TaskBudget,
         revision: str = "",
-        template: str = "",
         after: Taint = CLEAN,
         guided: bool = False,
     ) -> None:
         self._door = door
         self._claim = door.claim
         self._judge = judge
-        self._budget = budget
+        self._budget = lineage.budget
         self._position = 0
         self._calls = 0
         self._thoughts = 0
         self._cost = Cost()
-        self._since = door.clock.monotonic()
         self._over: OverBudget | None = None
-        self.task = task_id
+        self._lineage = lineage
+        self.task = lineage.task
         self.agent = agent
         self.revision = revision
-        self.template = template or agent
+        self.template = lineage.template
         self._read = after
         self._guided = guided
         self.parked: tuple[str, ...] = ()
@@ -190,22 +188,60 @@ class TaskDoor(Knowing):
         if recorded is not None:
             recorded.must_be(request.name, request.digest, request.key)
             if recorded.outcome is not None:
-                self._count(recorded.seconds, made=recorded.status != "refused")
-                with self._noted():
-                    return self._seen(request, replayed(recorded, request.key))
+                return self._replayed(request, recorded)
         if self._over is not None:
             raise self._over
         limit = self._budget.tool_calls
         if limit is not None and number > limit:
             raise OverBudget(scope=self.task, limit=limit, unit="tool_calls")
-        performance = Performance(self._door, self._judge, request, recorded, self._seconds_left)
+        if recorded is None:
+            await self._fits("tool_calls", request)
+        performance = self._performance(request, recorded)
         try:
             with self._noted():
-                result: ToolResult = await self._door.flights.sheltered(slot, performance.run(), pure=request.pure)
+                if isinstance(performance, Delegation):
+                    return self._seen(request, await performance.run())
+                flight = self._door.flights.sheltered(slot, performance.run(), pure=request.pure)
+                result: ToolResult = await flight
+                return self._seen(request, result)
         finally:
-            if performance.made:
-                self._count(performance.seconds, made=True)
+            self._cost += performance.cost
+            if recorded is None and not performance.made:
+                self._door.tally.take(self.task, "tool_calls", -1)
+
+    def _performance(self, request: Request, recorded: Effect | None) -> Performance:
+        if delegating(request.tool):
+            branch = Branch(self._door, self, self._lineage, self._read, request.position)
+            return Delegation(self._door, self._judge, request, recorded, self._seconds_left, branch)
+        return Performance(self._door, self._judge, request, recorded, self._seconds_left)
+
+    def _replayed(self, request: Request, recorded: Effect) -> ToolResult:
+        below = delegating(request.tool)
+        if recorded.status != "refused":
+            self._cost += Cost(tool_calls=1, seconds=0.0 if below else recorded.seconds)
+        with self._noted():
+            result = replayed(recorded, request.key)
+        if below:
+            self._cost += cost_below(result)
         return self._seen(request, result)
+
+    async def _fits(self, unit: Unit, asked: Request | Booking) -> None:
+        """Count a call that is about to be made for this task and those above.
+
+        Raises:
+            OverBudget: one of them used all it may; that is recorded, since it depends on what others did meanwhile.
+        """
+        over = self._lineage.full(self._door.tally, unit)
+        if over is None:
+            self._door.tally.take(self.task, unit)
+            return
+        problem, outcome = over.problem(self._claim.mission.lang), refusal(over)
+        with self._noted():
+            if isinstance(asked, Booking):
+                await asked.end("refused", outcome, problem, 0.0)
+            else:
+                await Entry(self._claim, asked, None).close(outcome, problem)
+            raise over
 
     def _seen(self, request: Request, result: ToolResult) -> ToolResult:
         if result.labels:
@@ -233,16 +269,9 @@ class TaskDoor(Knowing):
         if parked:
             raise Parked(approvals=parked)
 
-    def _count(self, seconds: float, *, made: bool) -> None:
-        if made:
-            self._cost += Cost(tool_calls=1, seconds=seconds)
-
     def _seconds_left(self) -> float:
-        """The shorter of what is left to the task and to the mission."""
-        left = self._claim.remaining()
-        if self._budget.seconds is not None:
-            left = min(left, self._budget.seconds - (self._door.clock.monotonic() - self._since))
-        return left
+        """The shortest of what is left to the task, to those above it and to the mission."""
+        return min(self._claim.remaining(), self._lineage.seconds_left(self._door.clock.monotonic()))
 
     # -- models ------------------------------------------------------------------------------------------------------
 
@@ -272,7 +301,7 @@ class TaskDoor(Knowing):
         self._position += 1
         self._thoughts += 1
         where = (self.task, self.agent, self.template, self._position)
-        asked = Asked.at(self._claim.id, *where, request, wish, self._budget.credits)
+        asked = Asked.at(self._claim.id, *where, request, wish, self._budget.credits, self._lineage.credits)
         return self._thought(asked, self._thoughts, listen, self.parked)
 
     async def _thought(self, asked: Asked, number: int, listen: Listen | None, parked: tuple[str, ...]) -> ModelAnswer:
@@ -293,12 +322,16 @@ class TaskDoor(Knowing):
             raise OverBudget(scope=self.task, limit=limit, unit="model_calls")
         if access is None:
             raise models_failed(NoModel(detail=asked.wish.purpose).problem(self._claim.mission.lang))
+        if recorded is None:
+            await self._fits("model_calls", Booking(self._door, access, asked, None))
         thought = Thought(self._door, access, asked, recorded, self._seconds_left, listen)
         try:
             with self._noted():
                 found: ModelAnswer = await self._door.flights.sheltered(slot, thought.run(), pure=True)
         finally:
             self._cost += thought.cost
+            if recorded is None and not thought.cost.model_calls:
+                self._door.tally.take(self.task, "model_calls", -1)
         return found
 
     # -- looking and asking without doing ----------------------------------------------------------------------------
@@ -364,46 +397,3 @@ class TaskDoor(Knowing):
 
     def _context(self) -> ToolContext:
         return context_of(self._door, "")
-
-    # -- what is no tool call ----------------------------------------------------------------------------------------
-
-    def record(self, name: str, fn: Callable[[], T | Awaitable[T]]) -> Coroutine[Any, Any, T]:
-        """The value of ``fn``, the same at every replay: time, random numbers, what is read from elsewhere.
-
-        ``fn`` must change nothing outside. What it returns comes back as plain JSON. An ``NGError`` it raises is
-        recorded too, and raised as ``ToolFailed``.
-        """
-
-        async def make() -> T:
-            value = fn()
-            return await value if inspect.isawaitable(value) else value
-
-        return self._kept(self._recording(f"record.{name}"), self.parked, make)
-
-    def put(self, key: str, value: Any) -> Coroutine[Any, Any, None]:
-        """Write on the mission's blackboard, once, however often the task runs."""
-
-        async def make() -> None:
-            return None
-
-        recording = self._recording("blackboard.put", {"key": key, "value": value})
-        return self._kept(recording, self.parked, make, recording.writing(key, value))
-
-    def get(self, key: str) -> Coroutine[Any, Any, Any]:
-        """Read from the mission's blackboard; ``None`` when nothing is there. A replay reads what this run read."""
-        recording = self._recording("blackboard.get", {"key": key})
-        return self._kept(recording, self.parked, lambda: recording.reading(key))
-
-    def _recording(self, name: str, args: dict[str, Any] | None = None) -> Recording:
-        self._position += 1
-        return Recording(self._claim, self.task, self._position, name, args or {})
-
-    async def _kept(
-        self,
-        recording: Recording,
-        parked: tuple[str, ...],
-        make: Callable[[], Awaitable[Any]],
-        change: Change | None = None,
-    ) -> Any:
-        self._ready(parked)
-        return await recording.answer(make, change)

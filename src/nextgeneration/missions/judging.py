@@ -86,11 +86,13 @@ class Judge:
     Attributes:
         tools: every tool by its name and its other names.
         levels: permissions of the task's template, root first.
+        above: those of each agent it works for: the strictest of all decides.
     """
 
     tools: Mapping[str, Tool]
     levels: Sequence[PermissionRules]
     policy: Policy
+    above: tuple[Sequence[PermissionRules], ...] = ()
 
     def tool(self, name: str) -> Tool:
         """The tool of this name.
@@ -124,8 +126,12 @@ class Judge:
         if assessment.label.rank < spec.risk.rank:
             assessment = assessment.raised(spec.risk, f"{spec.name} is {spec.risk}")
         subjects, standing = subjects_of(tool, parsed, context), self.policy.standing
-        decision = decide(
-            self.levels, standing, spec.name, subjects, assessment.label, spec.effect, aliases=spec.aliases
+        decision = max(
+            (
+                decide(levels, standing, spec.name, subjects, assessment.label, spec.effect, aliases=spec.aliases)
+                for levels in (self.levels, *self.above)
+            ),
+            key=lambda one: one.verdict.rank,
         )
         assessment, decision = tainted(after, assessment, decision, spec, subjects, standing, context.lang)
         if decision.verdict is Verdict.ASK and "network" in spec.touches and not self.policy.network:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nextgeneration.events.schema import Event
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import InternalError, NGError, as_problem
+from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.risk import EffectRule
 from nextgeneration.kernel.show import shortened
 from nextgeneration.kernel.tools import Happened, ToolContext, ToolResult
@@ -78,6 +79,11 @@ class Performance:
         self._seconds_left = seconds_left
         self.made = False
         self.seconds = 0.0
+
+    @property
+    def cost(self) -> Cost:
+        """What it used."""
+        return Cost(tool_calls=1, seconds=self.seconds) if self.made else Cost()
 
     async def run(self) -> ToolResult:
         """Make the call, or find out why not."""

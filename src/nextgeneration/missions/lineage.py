@@ -1,0 +1,128 @@
+"""Tasks below tasks: whose an agent's calls are when another agent called it, and what all of them used together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from nextgeneration.credits.schema import above
+from nextgeneration.missions.booking import NAME as MODEL
+from nextgeneration.missions.errors import OverBudget
+from nextgeneration.missions.records import Effect
+from nextgeneration.security.permissions import PermissionRules
+
+Unit = Literal["tool_calls", "model_calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBudget:
+    """What one task may use; ``None``: as much as its mission. ``credits`` are micro-credits.
+
+    What the agents use that it calls counts too.
+    """
+
+    tool_calls: int | None = None
+    seconds: float | None = None
+    model_calls: int | None = None
+    credits: int | None = None
+
+
+class Tally:
+    """How many calls each task of a mission made, with those of the tasks below it.
+
+    It counts records, not what this run replayed so far: a crash while agents work gives none more.
+    """
+
+    def __init__(self, effects: Iterable[Effect]) -> None:
+        self._used: Counter[tuple[str, Unit]] = Counter()
+        for effect in effects:
+            if effect.rule != "record" and effect.status != "refused":
+                self.take(effect.task, "model_calls" if effect.name == MODEL else "tool_calls")
+
+    def take(self, task: str, unit: Unit, count: int = 1) -> None:
+        """Count a call that is about to be made; ``-1`` one that was not made after all."""
+        self._used[task, unit] += count
+        for higher in above(task):
+            self._used[higher, unit] += count
+
+    def used(self, task: str, unit: Unit) -> int:
+        """The calls of a task and of all below it."""
+        return self._used[task, unit]
+
+
+class Lineage:
+    """A task's place below others.
+
+    Attributes:
+        task: its id; that of a task below ``t1``, called at its third position, is ``t1/3``.
+        budget: its own.
+        template: what its agent is made from.
+        levels: what its template permits, root first.
+        parent: the task whose agent called it.
+        since: when this run of it began, by the clock that only goes forward.
+        depth: how many agents are above it.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        budget: TaskBudget,
+        template: str,
+        levels: Sequence[PermissionRules] = (),
+        parent: Lineage | None = None,
+        *,
+        since: float = 0.0,
+        team: bool = False,
+    ) -> None:
+        self.task = task
+        self.since = since
+        self.budget = budget
+        self.template = template
+        self.levels = levels
+        self.parent = parent
+        self.depth: int = 0 if parent is None else parent.depth + (not team)
+        self._slots: asyncio.Semaphore | None = None
+
+    @property
+    def line(self) -> tuple[Lineage, ...]:
+        """This task and all above it, the nearest first."""
+        return (self,) if self.parent is None else (self, *self.parent.line)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Whose agents stand above a task that this one calls, the highest first."""
+        return tuple(dict.fromkeys(one.template for one in reversed(self.line)))
+
+    @property
+    def permissions(self) -> tuple[Sequence[PermissionRules], ...]:
+        """What each of the tasks above permits: a call must be allowed by all of them."""
+        return () if self.parent is None else tuple(one.levels for one in self.parent.line)
+
+    @property
+    def credits(self) -> tuple[tuple[str, int], ...]:
+        """The tasks above that may spend only so much."""
+        higher = () if self.parent is None else self.parent.line
+        return tuple((one.task, one.budget.credits) for one in higher if one.budget.credits is not None)
+
+    def full(self, tally: Tally, unit: Unit) -> OverBudget | None:
+        """Why no more of ``unit`` may be used: this task or one above used all it may."""
+        for one in self.line:
+            limit = getattr(one.budget, unit)
+            if limit is not None and tally.used(one.task, unit) >= limit:
+                return OverBudget(scope=one.task, limit=limit, unit=unit)
+        return None
+
+    def seconds_left(self, now: float) -> float:
+        """What is left of its time, and of that of those above."""
+        budgets = ((one.budget.seconds, one.since) for one in self.line)
+        return min((seconds - (now - since) for seconds, since in budgets if seconds is not None), default=inf)
+
+    def slots(self, count: int) -> asyncio.Semaphore:
+        """Places for the agents that this task calls, to be taken while they work."""
+        if self._slots is None:
+            self._slots = asyncio.Semaphore(count)
+        return self._slots
