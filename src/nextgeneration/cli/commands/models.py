@@ -84,6 +84,34 @@ Model = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar=text("NAME", "NOM"), help=text("Its name here.", "Son nom ici."))]
+Url = Annotated[str, typer.Option(metavar="URL", help=text("Its address.", "Son adresse."))]
+KeyName = Annotated[
+    str,
+    typer.Option(
+        metavar="VARIABLE",
+        help=text("Name of the variable that holds its key.", "Nom de la variable qui contient sa clé."),
+    ),
+]
+Dialect = Annotated[
+    str,
+    typer.Option(
+        metavar="FORMAT",
+        help=text(
+            "What it speaks: openai, openai-responses, anthropic, google, ollama or langchain.",
+            "Ce qu'elle parle : openai, openai-responses, anthropic, google, ollama ou langchain.",
+        ),
+    ),
+]
+ModelNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar=text("MODEL", "MODÈLE"),
+        help=text(
+            "A model it has; may be repeated. Without any the address is asked.",
+            "Un de ses modèles ; répétable. Sans cela l'adresse est interrogée.",
+        ),
+    ),
+]
 _USD = text("USD for a million tokens of {}.", "USD par million de jetons {}.")
 
 
@@ -203,38 +231,14 @@ def check(model: Model, json: Json = False, debug: Debug = False) -> None:
         "Ajouter une adresse où répondent des modèles. Le nom de sa clé est gardé, jamais la clé.",
     ),
     epilog="nextgen models add lab --url http://10.0.0.5:8000/v1\n"
-    "nextgen models add acme --url https://llm.acme.example/v1 --key-name ACME_KEY --model large --model small",
+    "nextgen models add acme --url https://llm.example/v1 --key-name ACME_KEY --model large",
 )
 def add(
     name: Name,
-    url: Annotated[str, typer.Option(metavar="URL", help=text("Its address.", "Son adresse."))] = "",
-    key_name: Annotated[
-        str,
-        typer.Option(
-            metavar=text("VARIABLE", "VARIABLE"),
-            help=text("Name of the variable that holds its key.", "Nom de la variable qui contient sa clé."),
-        ),
-    ] = "",
-    dialect: Annotated[
-        str,
-        typer.Option(
-            metavar="FORMAT",
-            help=text(
-                "What it speaks: openai, openai-responses, anthropic, google, ollama or langchain.",
-                "Ce qu'elle parle : openai, openai-responses, anthropic, google, ollama ou langchain.",
-            ),
-        ),
-    ] = "openai",
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar=text("MODEL", "MODÈLE"),
-            help=text(
-                "A model it has; may be repeated. Without any the address is asked.",
-                "Un de ses modèles ; répétable. Sans cela l'adresse est interrogée.",
-            ),
-        ),
-    ] = None,
+    url: Url = "",
+    key_name: KeyName = "",
+    dialect: Dialect = "openai",
+    model: ModelNames = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
