@@ -96,10 +96,6 @@ class ModelSettings(SettingsGroup):
     probe_ms: int = Field(
         default=120, ge=0, le=5_000, description="time for finding servers on this machine, in milliseconds; 0: none"
     )
-    tries: int = Field(default=4, gt=0, description="how often one model is tried when failures cost nothing")
-    patience_seconds: float = Field(
-        default=60.0, ge=0, description="longest wait a provider may ask for before another model is taken, in seconds"
-    )
     ollama_context: int = Field(
         default=16_384, ge=512, description="context asked of Ollama, in tokens; more of it needs more memory"
     )
