@@ -97,8 +97,8 @@ class Booking:
         """
         asked, claim, shared, ledger = self._asked, self._claim, self._shared, self._access.credits.ledger
         self._number += 1
-        free = candidate.local or not candidate.priced
-        hold = self._hold(candidate, 0 if free else candidate.worst(request))
+        # A model on this machine is free unless somebody gave it a price: a proxy answers there, and bills.
+        hold = self._hold(candidate, candidate.worst(request) if candidate.priced else 0)
         at, before = hold.at, self.effect
         effect = self._intent(candidate, at)
         warnings: list[SoftWarning] = []
@@ -106,7 +106,7 @@ class Booking:
         def change(connection: Connection) -> None:
             if not candidate.local and not candidate.priced:
                 ledger.refuse_unpriced(connection, hold.scopes, candidate.name, at, hold.limits)
-            elif not free:
+            elif hold.amount:
                 warnings[:] = ledger.hold(connection, hold)
             if before is None:
                 shared.effects.add(connection, row_of(effect, claim.id, shared.tenant))

@@ -38,6 +38,7 @@ class Model:
     says: Any = "three"
     local: bool = False
     priced: bool = True
+    each: int = 10
     why: Texts = LIKED
     asked: list[ModelRequest] = field(default_factory=list)
     failures: list[Any] = field(default_factory=list)
@@ -47,7 +48,7 @@ class Model:
         return self
 
     def worst(self, request: ModelRequest) -> int:
-        return 10 * request.max_output
+        return self.each * request.max_output
 
     def cost(self, usage: Usage) -> int:
         return 6 * usage.output
@@ -339,12 +340,29 @@ async def test_a_model_that_raises_what_nobody_foresaw_is_charged_and_left(bench
 
 
 async def test_a_model_on_this_machine_costs_nothing_and_is_counted(bench, think):
-    await think(Model("here:model", local=True), spend=0)
+    await think(Model("here:model", local=True, each=0), spend=0)
     task = bench.task()
     await task.think(ASK, WISH)
     assert await spent(bench) == (0, 0)
     (line,) = await bench.credits.report("model")
     assert (line.name, line.calls, line.output) == ("here:model", 1, 100)
+
+
+async def test_a_price_given_for_a_model_on_this_machine_holds(bench, think):
+    """A proxy on this machine passes the question on to somebody who bills."""
+    await think(Model("here:proxy", local=True), spend=200)
+    with pytest.raises(OverBudget):
+        await bench.task().think(ASK, WISH)
+    await think(Model("here:proxy", local=True))
+    await bench.task("t2").think(ASK, WISH)
+    assert await spent(bench) == (COST, 0)
+
+
+async def test_a_model_that_costs_nothing_elsewhere_is_counted_too(bench, think):
+    await think(Model("far:gift", each=0), spend=0)
+    await bench.task().think(ASK, WISH)
+    (line,) = await bench.credits.report("model")
+    assert (line.name, line.calls, line.charged) == ("far:gift", 1, 0)
 
 
 async def test_a_model_without_a_price_is_refused_under_a_hard_limit(bench, think):
