@@ -91,6 +91,10 @@ class Gateway(Protocol):
         """Whether there is any model for ``wish``."""
         ...
 
+    async def close(self) -> None:
+        """Let go of every connection."""
+        ...
+
 
 @dataclass(frozen=True)
 class ModelAccess:

@@ -19,9 +19,9 @@ from nextgeneration.missions.boundaries import At, nowhere
 from nextgeneration.missions.service import Missions
 from nextgeneration.services.embedded import MissionHost
 from nextgeneration.services.errors import WorkspaceMissing
+from nextgeneration.services.gateways import access_to_models
 from nextgeneration.services.lending import templates_of
 from nextgeneration.services.scratch import ScratchFolders
-from nextgeneration.services.thinking import access_to_models
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.settings.tools import ToolSettings
@@ -101,6 +101,7 @@ async def open_services(
         try:
             yield services
         finally:
+            await services.models.gateway.close()
             await box.close()
 
 

@@ -86,8 +86,8 @@ def host() -> MissionHost:
     import tempfile
 
     from nextgeneration.agents.manager import shared_manager
+    from nextgeneration.services.gateways import access_to_models
     from nextgeneration.services.scratch import ScratchFolders
-    from nextgeneration.services.thinking import access_to_models
     from nextgeneration.settings.missions import MissionSettings
     from nextgeneration.settings.storage import StorageSettings
     from nextgeneration.settings.tools import ToolSettings

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nextgeneration.credits.service import Credits
 from nextgeneration.kernel.clock import Clock, SystemClock
 from nextgeneration.kernel.models import Wish
+from nextgeneration.missions.access import Gateway as Models
+from nextgeneration.missions.access import ModelAccess
 from nextgeneration.models.candidates import Choice
 from nextgeneration.models.gateway import Gateway
 from nextgeneration.settings.credits import CreditSettings
@@ -14,6 +17,7 @@ from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.keys import Keys
 from nextgeneration.settings.models import ModelSettings
 from nextgeneration.settings.storage import StorageSettings
+from nextgeneration.storage.database import Storage
 
 if TYPE_CHECKING:
     from nextgeneration.models.learning import Quality
@@ -36,6 +40,11 @@ def gateway(
         home=home or models_home(),
         quality=quality,
     )
+
+
+def access_to_models(storage: Storage, clock: Clock, home: Path, models: Models | None = None) -> ModelAccess:
+    """Models by the settings, or ``models``, paid from the books in ``storage``."""
+    return ModelAccess(models or gateway(home=home, clock=clock), Credits(storage, clock=clock))
 
 
 def models_home() -> Path:

@@ -77,3 +77,6 @@ class ScriptedGateway:
     def available(self, wish: Wish) -> bool:
         """Whether there is any."""
         return bool(self.models)
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""

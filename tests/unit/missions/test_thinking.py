@@ -91,6 +91,8 @@ class Gateway:
     def available(self, wish: Wish) -> bool:
         return bool(self.models)
 
+    async def close(self) -> None: ...
+
 
 @dataclass
 class Choice:
