@@ -18,14 +18,13 @@ from nextgeneration.kernel.errors import InternalError, NGError
 from nextgeneration.kernel.findings import Finding
 from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.reports import Cost, Report
-from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult
+from nextgeneration.kernel.tools import Label, Tool, ToolContext, ToolResult
 from nextgeneration.missions.entries import Permit
 from nextgeneration.missions.errors import OverBudget
 from nextgeneration.missions.judging import Judge, Judged
 from nextgeneration.missions.lineage import Lineage, TaskBudget
 from nextgeneration.missions.outcomes import recorded
 from nextgeneration.missions.performing import Performance, context_of
-from nextgeneration.missions.tainting import Taint
 from nextgeneration.security.permissions import PermissionRules
 from nextgeneration.storage.sealed import unseal
 
@@ -75,12 +74,14 @@ class Branch:
         cost: what the work below used so far.
     """
 
-    def __init__(self, door: Door, caller: TaskDoor, lineage: Lineage, read: Taint, position: int) -> None:
+    def __init__(self, door: Door, caller: TaskDoor, lineage: Lineage, position: int, guided: bool) -> None:
         self._door = door
         self._claim = door.claim
         self._lineage = lineage
-        self._after = read
+        self._after = lineage.read
+        self._guided = guided
         self._children: list[TaskDoor] = []
+        self._lineages: list[Lineage] = []
         self.task = f"{caller.task}/{position}"
         self.caller = caller.agent
         self.revision = caller.revision
@@ -107,6 +108,13 @@ class Branch:
     def read(self) -> tuple[str, ...]:
         """The tools whose untrusted results the caller had read, and may have called for the sake of."""
         return self._after.untrusted
+
+    @property
+    def labels(self) -> frozenset[Label]:
+        """What must be known of what the work below gave."""
+        read = [lineage.read for lineage in self._lineages]
+        found = ((Label.UNTRUSTED, any(one.untrusted for one in read)), (Label.SECRET, any(one.secret for one in read)))
+        return frozenset(label for label, there in found if there)
 
     def called(self, tool: str) -> int:
         """How many calls of ``tool`` the caller's task has begun, this one included."""
@@ -146,9 +154,13 @@ class Branch:
 
         ``team``: no agent of its own works there, it only calls others.
         """
-        lineage = Lineage(self.task, budget, template, permissions, self._lineage, team=team)
-        child = self._door.below(lineage, agent, revision, self._after)
+        since = self._door.clock.monotonic()
+        lineage = Lineage(
+            self.task, budget, template, permissions, self._lineage, since=since, read=self._after, team=team
+        )
+        child = self._door.below(lineage, agent, revision, self._guided)
         self._children.append(child)
+        self._lineages.append(lineage)
         return child
 
     def started(self, agent: str, template: str) -> None:

@@ -28,6 +28,7 @@ from nextgeneration.missions.flights import Flights
 from nextgeneration.missions.grants import Grant, Granted
 from nextgeneration.missions.judging import Call, Judge, Judged, Offer, Policy, identity, said
 from nextgeneration.missions.keeping import Keeping
+from nextgeneration.missions.knowing import Knowing
 from nextgeneration.missions.lineage import Lineage, Tally, TaskBudget, Unit
 from nextgeneration.missions.outcomes import refusal, replayed
 from nextgeneration.missions.performing import Performance, context_of
@@ -35,7 +36,6 @@ from nextgeneration.missions.records import Effect
 from nextgeneration.missions.schema import ApprovalStatus
 from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.missions.thinking import Listen, Thought, cost_of, models_failed, replayed_thought
-from nextgeneration.missions.together import Together
 from nextgeneration.models.errors import NoModel
 from nextgeneration.security.permissions import PermissionRules, Verdict
 
@@ -103,14 +103,14 @@ class Door:
             narrowed: permissions of other templates that hold too, such as those of agents that it was proposed by.
         """
         since = self.clock.monotonic()
-        lineage = Lineage(task_id, budget or TaskBudget(), template or agent, permissions, since=since)
+        lineage = Lineage(task_id, budget or TaskBudget(), template or agent, permissions, since=since, read=after)
         judge = Judge(self.tools, permissions, self.policy, tuple(narrowed))
-        return TaskDoor(self, lineage, agent, judge, revision, after, guided)
+        return TaskDoor(self, lineage, agent, judge, revision, guided)
 
-    def below(self, lineage: Lineage, agent: str, revision: str, after: Taint) -> TaskDoor:
+    def below(self, lineage: Lineage, agent: str, revision: str, guided: bool) -> TaskDoor:
         """A door for one run of a task that another task's agent called: what those above may not, it may not."""
         judge = Judge(self.tools, lineage.levels, self.policy, lineage.permissions)
-        return TaskDoor(self, lineage, agent, judge, revision, after)
+        return TaskDoor(self, lineage, agent, judge, revision, guided)
 
 
 class TaskDoor(Keeping, Knowing):
@@ -131,7 +131,6 @@ class TaskDoor(Keeping, Knowing):
         agent: str,
         judge: Judge,
         revision: str = "",
-        after: Taint = CLEAN,
         guided: bool = False,
     ) -> None:
         self._door = door
@@ -148,7 +147,6 @@ class TaskDoor(Keeping, Knowing):
         self.agent = agent
         self.revision = revision
         self.template = lineage.template
-        self._read = after
         self._guided = guided
         self.parked: tuple[str, ...] = ()
 
@@ -211,7 +209,8 @@ class TaskDoor(Keeping, Knowing):
 
     def _performance(self, request: Request, recorded: Effect | None) -> Performance:
         if delegating(request.tool):
-            branch = Branch(self._door, self, self._lineage, self._read, request.position)
+            guided = bool(self._thoughts or self._guided)
+            branch = Branch(self._door, self, self._lineage, request.position, guided)
             return Delegation(self._door, self._judge, request, recorded, self._seconds_left, branch)
         return Performance(self._door, self._judge, request, recorded, self._seconds_left)
 
@@ -245,12 +244,12 @@ class TaskDoor(Keeping, Knowing):
 
     def _seen(self, request: Request, result: ToolResult) -> ToolResult:
         if result.labels:
-            self._read = self._read.read(request.name, result.labels)
+            self._lineage.read = self._lineage.read.read(request.name, result.labels)
         return result
 
     def _taint(self) -> Taint:
         """What the author of a call issued now had read: only a model's are asked for what they read."""
-        return self._read if self._thoughts or self._guided else CLEAN
+        return self._lineage.read if self._thoughts or self._guided else CLEAN
 
     @contextmanager
     def _noted(self) -> Iterator[None]:

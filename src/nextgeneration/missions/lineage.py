@@ -13,6 +13,7 @@ from nextgeneration.credits.schema import above
 from nextgeneration.missions.booking import NAME as MODEL
 from nextgeneration.missions.errors import OverBudget
 from nextgeneration.missions.records import Effect
+from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.security.permissions import PermissionRules
 
 Unit = Literal["tool_calls", "model_calls"]
@@ -64,6 +65,7 @@ class Lineage:
         levels: what its template permits, root first.
         parent: the task whose agent called it.
         since: when this run of it began, by the clock that only goes forward.
+        read: what stood in the results that this run was given.
         depth: how many agents are above it.
     """
 
@@ -76,10 +78,12 @@ class Lineage:
         parent: Lineage | None = None,
         *,
         since: float = 0.0,
+        read: Taint = CLEAN,
         team: bool = False,
     ) -> None:
         self.task = task
         self.since = since
+        self.read = read
         self.budget = budget
         self.template = template
         self.levels = levels
