@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from nextgeneration.kernel.risk import EffectRule
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.access import Candidate, ModelAccess
 from nextgeneration.missions.entries import NOTE, again_of, outcome_of, row_of
+from nextgeneration.missions.flights import to_the_end
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.records import Effect
 from nextgeneration.missions.spending import asked_for
@@ -23,6 +26,8 @@ from nextgeneration.storage.sealed import seal
 
 if TYPE_CHECKING:
     from nextgeneration.missions.effects import Door
+
+logger = logging.getLogger(__name__)
 
 NAME = "model"
 NO_USAGE = Usage()
@@ -80,7 +85,6 @@ class Booking:
         self._shared = door.claim.shared
         self._access = access
         self._asked = asked
-        self._number = 0
         self.effect = begun
 
     async def reserve(self, candidate: Candidate, request: ModelRequest, seconds: float) -> Hold:
@@ -96,7 +100,6 @@ class Booking:
             Parked, EffectRefused: a soft limit would be passed, and a human is asked, or said no.
         """
         asked, claim, shared, ledger = self._asked, self._claim, self._shared, self._access.credits.ledger
-        self._number += 1
         # A model on this machine is free unless somebody gave it a price: a proxy answers there, and bills.
         hold = self._hold(candidate, candidate.worst(request) if candidate.priced else 0)
         at, before = hold.at, self.effect
@@ -127,41 +130,45 @@ class Booking:
         kind = "effect.intent" if before is None else "effect.again"
         shared.at("effect.judged")
 
-        async def attempt() -> None:
+        async def write() -> None:
             await claim.commit(Draft(kind, about, asked.task), change=change)
+            self.effect = claim.effects[asked.task, asked.position] = effect
 
         books = self._access.credits
+        wait = min(books.settings.credit_wait_seconds, seconds)
         claim.holds.add(hold.id)
         try:
-            await books.queue.held(hold.scopes, hold.amount, attempt, min(books.settings.credit_wait_seconds, seconds))
-        except NGError as error:
-            claim.holds.discard(hold.id)
-            if isinstance(error, CreditError):
-                books.figures.refused(error)
+            await books.queue.held(hold.scopes, hold.amount, lambda: to_the_end(write()), wait)
+            shared.at("effect.intent")
+            for warning in warnings:
+                await asked_for(self._door, asked, warning)
+        except (NGError, asyncio.CancelledError) as error:
+            if self.effect is effect:
+                await self.give_back(hold)
+            else:
+                claim.holds.discard(hold.id)
+                if isinstance(error, CreditError):
+                    books.figures.refused(error)
             raise
-        self.effect = claim.effects[asked.task, asked.position] = effect
-        shared.at("effect.intent")
-        await self._confirmed(hold, warnings)
         return hold
 
-    async def _confirmed(self, hold: Hold, warnings: list[SoftWarning]) -> None:
-        """Have a human asked before a soft limit is passed; what is held meanwhile is given back.
+    async def give_back(self, hold: Hold) -> None:
+        """Release what was held for a call that is not made after all.
 
-        Raises:
-            Parked: the question is put.
-            EffectRefused: the answer was no.
+        When that cannot be written, the hold is charged with the end of the attempt.
         """
-        for warning in warnings:
-            try:
-                await asked_for(self._door, self._asked, warning)
-            except NGError:
-                await self.close(hold, None, HoldStatus.RELEASED, Draft("credits.released", {"hold": hold.id}))
-                raise
+        if self._claim.over:
+            return
+        try:
+            await self.close(hold, None, HoldStatus.RELEASED, Draft("credits.released", {"hold": hold.id}))
+        except NGError as error:
+            logger.warning("%s stays held: %s (%s)", hold.id, error, error.code)
 
     def _hold(self, candidate: Candidate, worst: int) -> Hold:
-        claim = self._claim
+        claim, key = self._claim, self._asked.key
+        claim.tries[key] += 1
         return Hold(
-            id=f"{self._asked.key}/{claim.attempt}.{self._number}",
+            id=f"{key}/{claim.attempt}.{claim.tries[key]}",
             amount=worst,
             scopes=self._scopes(candidate),
             attempt=claim.attempt,
@@ -217,19 +224,29 @@ class Booking:
         self, hold: Hold, cost: int | None, status: HoldStatus, draft: Draft, usage: Usage | None = None
     ) -> int:
         """Close the hold of a try that gave no answer, with what the journal says of it; what was charged."""
-        return await self._close(hold, cost, status, draft, usage or NO_USAGE)
+        return await to_the_end(self._close(hold, cost, status, draft, usage or NO_USAGE))
 
     async def settle(
-        self, hold: Hold, cost: int, usage: Usage, status: str, outcome: str, about: dict[str, Any], seconds: float
+        self, hold: Hold, cost: int | None, usage: Usage, outcome: str, about: dict[str, Any], seconds: float
     ) -> None:
-        """Record the outcome of the call, and settle what it cost, in one transaction."""
+        """Record the answer to the call, and settle what it cost, in one transaction.
+
+        Args:
+            cost: ``None``: what the provider counted is no count, so that all it could cost is charged.
+        """
+        await to_the_end(self._settle(hold, cost, usage, outcome, about, seconds))
+
+    async def _settle(
+        self, hold: Hold, cost: int | None, usage: Usage, outcome: str, about: dict[str, Any], seconds: float
+    ) -> None:
         asked, effect = self._asked, self.effect
         at = iso(self._claim.clock.now())
-        values = outcome_of(self._claim.id, asked.task, asked.position, status, outcome, at, seconds)
-        data = {"tool": NAME, "position": asked.position, "status": status, **about}
-        await self._close(hold, cost, HoldStatus.SETTLED, Draft("effect.outcome", data), usage, values)
+        values = outcome_of(self._claim.id, asked.task, asked.position, "done", outcome, at, seconds)
+        data = {"tool": NAME, "position": asked.position, "status": "done", **about}
+        status = HoldStatus.UNCONFIRMED if cost is None else HoldStatus.SETTLED
+        await self._close(hold, cost, status, Draft("effect.outcome", data), usage, values)
         if effect is not None:
-            effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, seconds
+            effect.status, effect.outcome, effect.ended_at, effect.seconds = "done", outcome, at, seconds
         self._shared.at("effect.outcome")
 
     async def _close(
@@ -263,6 +280,9 @@ class Booking:
 
     async def end(self, status: str, outcome: str, problem: dict[str, Any], seconds: float) -> None:
         """Record that the call came to nothing, whether or not it was ever begun."""
+        await to_the_end(self._end(status, outcome, problem, seconds))
+
+    async def _end(self, status: str, outcome: str, problem: dict[str, Any], seconds: float) -> None:
         asked, claim, shared = self._asked, self._claim, self._shared
         at = iso(claim.clock.now())
         about = {

@@ -14,6 +14,26 @@ Slot = tuple[str, int]
 """A task and a position."""
 
 
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do ``work`` whole, however often the caller is cancelled meanwhile; then the cancellation goes on.
+
+    For writing down what has happened: a transaction that was handed over commits in any case, and what is known of it
+    in memory must follow.
+    """
+    doing = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not doing.done():
+        try:
+            await asyncio.wait({doing})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not doing.cancelled():
+            doing.exception()
+        raise cancelled
+    return doing.result()
+
+
 class Flights:
     """The calls of one door that are under way."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from nextgeneration.kernel.clock import Clock, from_iso, iso
@@ -21,6 +22,7 @@ class Tenure:
         attempt: number of this attempt.
         lost: why nothing more may be written, once that is so.
         holds: ids of what is held for model calls under way.
+        tries: how often each model call was begun under it.
         flights: the calls under way; they end when the lease does.
     """
 
@@ -31,6 +33,7 @@ class Tenure:
         self.attempt = mission.attempt
         self.lost: NGError | None = None
         self.holds: set[str] = set()
+        self.tries: Counter[str] = Counter()
         self.flights: set[asyncio.Task[Any]] = set()
         now = shared.clock.now()
         self._since = shared.clock.monotonic()

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.credits.errors import HoldRefused, OverLimit
 from nextgeneration.credits.schema import Hold, HoldStatus
+from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Usage
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.access import Candidate, Choice, ModelAccess
+from nextgeneration.missions.billing import Bill
 from nextgeneration.missions.booking import NAME, Asked, Booking
 from nextgeneration.missions.entries import NOTE
 from nextgeneration.missions.errors import ModelsFailed, OverBudget
@@ -128,10 +131,14 @@ class Thought:
 
     async def _answer(self, candidate: Candidate, request: ModelRequest, hold: Hold) -> ModelAnswer | ModelFailure:
         """Ask the model under what is left of the time; its answer, or why there is none."""
+        try:
+            await self._claim.secure()
+        except (NGError, asyncio.CancelledError):
+            await self._booking.give_back(hold)
+            raise
         started = self._claim.clock.monotonic()
         left = max(self._seconds_left(), 0.0)
         timer = asyncio.timeout(left)
-        await self._claim.secure()
         try:
             async with timer:
                 return await candidate.client.answer(request, self._heard.hear if self._heard else None)
@@ -141,11 +148,13 @@ class Thought:
             if timer.expired():
                 return ModelTimedOut(model=candidate.name, seconds=round(left, 1), other=False)
             return _unforeseen(candidate, error)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                return _unforeseen(candidate, error)
             if not self._claim.over:
                 about = {"tool": NAME, "position": self._asked.position, "model": candidate.name}
-                lost = self._booking.close(hold, None, HoldStatus.UNCONFIRMED, Draft("credits.unconfirmed", about))
-                await asyncio.shield(lost)
+                await self._booking.close(hold, None, HoldStatus.UNCONFIRMED, Draft("credits.unconfirmed", about))
             raise
         except Exception as error:
             logger.exception("%s failed unforeseen", self._asked.key)
@@ -160,20 +169,21 @@ class Thought:
     # -- what became of it -------------------------------------------------------------------------------------------
 
     async def _settled(self, candidate: Candidate, hold: Hold, answer: ModelAnswer) -> ModelAnswer:
-        cost = candidate.cost(answer.usage) if hold.amount else 0
-        data: dict[str, Any] = plain(answer.as_data())
+        bill = Bill.of(candidate, hold, answer.usage)
+        data: dict[str, Any] = plain(replace(answer, usage=bill.usage).as_data())
         kept = ModelAnswer.of(data)
         about = {
             "model": kept.model,
             "finish": kept.finish.value,
             "calls": [call.name for call in kept.calls],
             "usage": data["usage"],
-            "credits": cost,
+            "credits": bill.charged,
             "seconds": self.cost.seconds,
+            **bill.beyond,
         }
-        spent = self.cost + Cost(credits=cost, input_tokens=kept.usage.input, output_tokens=kept.usage.output)
+        spent = self.cost + Cost(credits=bill.charged, input_tokens=kept.usage.input, output_tokens=kept.usage.output)
         outcome = seal({"answer": data, "cost": spent.model_dump(exclude_defaults=True)})
-        await self._booking.settle(hold, cost, answer.usage, "done", outcome, about, spent.seconds)
+        await self._booking.settle(hold, bill.cost, bill.usage, outcome, about, spent.seconds)
         self.cost = spent
         candidate.succeeded(spent.seconds)
         return kept
@@ -182,10 +192,13 @@ class Thought:
         """Settle a try that gave no answer to what is known of its bill."""
         status: HoldStatus = HoldStatus.UNCONFIRMED
         cost: int | None = None
+        bill = Bill.of(candidate, hold, error.usage or Usage())
         if error.spent == "none":
             status = HoldStatus.RELEASED
-        elif error.spent == "known" and error.usage is not None:
-            status, cost = HoldStatus.SETTLED, candidate.cost(error.usage) if hold.amount else 0
+        elif error.spent == "known" and error.usage is not None and bill.cost is not None:
+            status, cost = HoldStatus.SETTLED, bill.cost
+        elif bill.beyond:
+            cost = bill.cost
         problem = error.problem(self._claim.mission.lang)
         about = {
             "tool": NAME,
@@ -194,9 +207,10 @@ class Thought:
             "code": problem["code"],
             "message": shortened(problem["message"], NOTE),
             "billed": error.spent,
+            **(bill.beyond if status is not HoldStatus.RELEASED else {}),
         }
-        charged = await self._booking.close(hold, cost, status, Draft("effect.tried", about), error.usage)
-        known = error.usage or Usage()
+        charged = await self._booking.close(hold, cost, status, Draft("effect.tried", about), bill.usage)
+        known = bill.usage
         self.cost += Cost(credits=charged, input_tokens=known.input, output_tokens=known.output)
         candidate.failed(error)
 

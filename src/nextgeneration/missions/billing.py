@@ -1,0 +1,52 @@
+"""What a provider says that a call used, as the books can hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from nextgeneration.credits.schema import MAX_AMOUNT, Hold
+from nextgeneration.kernel.models import Usage
+from nextgeneration.missions.access import Candidate
+
+MOST_TOKENS = 2**40
+"""No call uses more; what is said beyond it is written down as this."""
+
+_COUNTS = tuple(field.name for field in fields(Usage) if field.name != "estimated")
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """One call's bill, whoever wrote it.
+
+    Attributes:
+        held: its worst case.
+        cost: what it costs; ``None``: nobody knows, because what the provider says is no count.
+        usage: the tokens, as far as they are counts.
+    """
+
+    held: int
+    cost: int | None
+    usage: Usage
+
+    @classmethod
+    def of(cls, candidate: Candidate, hold: Hold, usage: Usage) -> Bill:
+        """The bill for ``usage``: never negative, and never more than an account can hold."""
+        said = {name: getattr(usage, name) for name in _COUNTS}
+        sound = all(type(count) is int and count >= 0 for count in said.values())
+        if not sound or max(said.values()) > MOST_TOKENS:
+            kept = {name: min(max(count, 0), MOST_TOKENS) if type(count) is int else 0 for name, count in said.items()}
+            usage = replace(usage, **kept, estimated=usage.estimated or not sound)
+        if not hold.amount:
+            return cls(0, 0, usage)
+        cost = min(max(candidate.cost(usage), 0), MAX_AMOUNT) if sound else None
+        return cls(hold.amount, cost, usage)
+
+    @property
+    def charged(self) -> int:
+        """What is charged for the call; all it could cost where that is not known."""
+        return self.held if self.cost is None else self.cost
+
+    @property
+    def beyond(self) -> dict[str, int]:
+        """For the journal: by how much it passes its worst case, when it does."""
+        return {"overrun": self.charged - self.held} if self.charged > self.held else {}
