@@ -116,17 +116,7 @@ class Booking:
             elif not shared.effects.again(connection, again_of(effect, claim.id)):
                 raise RecordDamaged(table="effects", id=asked.key, detail="no open intent")
 
-        about = {
-            "tool": NAME,
-            "agent": asked.agent,
-            "position": asked.position,
-            "label": effect.label,
-            "rule": effect.rule,
-            "digest": asked.digest,
-            "model": candidate.name,
-            "why": shortened(candidate.why.say(claim.mission.lang), NOTE),
-            "held": hold.amount,
-        }
+        about = self._said(candidate, hold, effect)
         kind = "effect.intent" if before is None else "effect.again"
         shared.at("effect.judged")
 
@@ -151,6 +141,20 @@ class Booking:
                     books.figures.refused(error)
             raise
         return hold
+
+    def _said(self, candidate: Candidate, hold: Hold, effect: Effect) -> dict[str, Any]:
+        """What the journal says of the call that is about to be made."""
+        return {
+            "tool": NAME,
+            "agent": self._asked.agent,
+            "position": self._asked.position,
+            "label": effect.label,
+            "rule": effect.rule,
+            "digest": self._asked.digest,
+            "model": candidate.name,
+            "why": shortened(candidate.why.say(self._claim.mission.lang), NOTE),
+            "held": hold.amount,
+        }
 
     async def give_back(self, hold: Hold) -> None:
         """Release what was held for a call that is not made after all.
