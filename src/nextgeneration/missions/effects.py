@@ -36,6 +36,7 @@ from nextgeneration.missions.records import Effect
 from nextgeneration.missions.schema import ApprovalStatus
 from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.missions.thinking import Listen, Thought, cost_of, models_failed, replayed_thought
+from nextgeneration.missions.together import Together
 from nextgeneration.models.errors import NoModel
 from nextgeneration.security.permissions import PermissionRules, Verdict
 
@@ -113,7 +114,7 @@ class Door:
         return TaskDoor(self, lineage, agent, judge, revision, guided)
 
 
-class TaskDoor(Keeping, Knowing):
+class TaskDoor(Keeping, Together, Knowing):
     """The door of one run of one task.
 
     Positions are given when a call is issued, in program order, before anything runs: the same program gives the same
