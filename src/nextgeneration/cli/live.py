@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import brief, escaped
+from nextgeneration.supervisor.thinking import PLAN, PROSE
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -55,6 +56,11 @@ _NOBODY = Texts("plan: no agent fits this goal", "plan : aucun agent ne convient
 _ANSWERED = Texts("{mark} {what}: {state} ({by})", "{mark} {what} : {state} ({by})")
 _CANCELLED = Texts("cancelled by {by}", "annulée par {by}")
 _ROOT = Texts("Mission {id}  {goal}", "Mission {id}  {goal}")
+
+_SUPERVISOR = {
+    PLAN: Texts("supervisor: plan", "superviseur : plan"),
+    PROSE: Texts("supervisor: answer", "superviseur : réponse"),
+}
 
 ACTIONS = "act_"
 """How the ids of actions begin: their rows come after the agents'."""
@@ -127,6 +133,8 @@ class Progress:
             "task.ended": self._ended,
             "effect.intent": self._effect,
             "effect.progress": self._effect,
+            "effect.outcome": self._supervised,
+            "effect.refused": self._supervised,
             "approval.asked": self._asked,
             "approval.decided": self._decided,
             "action.done": self._acted,
@@ -162,6 +170,11 @@ class Progress:
             self._drawn = True
             self._fresh.clear()
 
+    @property
+    def rows(self) -> list[Row]:
+        """The lines as they stand, in order."""
+        return list(self._rows.values())
+
     def hear(self, event: Event) -> None:
         """Take one event of the journal, or one of progress."""
         if event.mission_id != self._mission:
@@ -192,8 +205,8 @@ class Progress:
         if self._live is None and not self._voice.jsonl and not self._voice.live:
             self._voice.note(f"  {text}")
 
-    def _said(self, row: Row) -> None:
-        self._line(f"{row.mark} {row.label:<{LABEL}}  {row.about(self._voice)}".rstrip())
+    def _said(self, row: Row, more: str = "") -> None:
+        self._line(f"{row.mark} {row.label:<{LABEL}}  {row.about(self._voice):<11}  {more}".rstrip())
 
     def _row(self, event: Event, label: str = "") -> Row:
         key = event.task or ""
@@ -231,13 +244,38 @@ class Progress:
         self._said(row)
 
     def _effect(self, event: Event) -> None:
-        tool = escaped(str(event.data.get("tool", "")), newlines=False)
         key = event.task or ""
+        tool, line = str(event.data.get("tool", "")), str(event.data.get("line", ""))
+        if key in _SUPERVISOR:
+            self._supervising(event)
+            return
         if key not in self._rows and not key.startswith(ACTIONS):
             return
-        row = self._row(event, tool)
-        line = str(event.data.get("line", ""))
+        if tool == "model":
+            tool = str(event.data.get("model", "")) or tool
+            # What a model says grows at its end: that is what is shown.
+            room = max(WIDEST_DOING - len(tool) - 2, 0)
+            line = f"…{line[1 - room :]}" if len(line) > room > 1 else line
+        row = self._row(event, escaped(tool, newlines=False))
         row.doing = escaped(brief(f"{tool}  {line}".strip(), WIDEST_DOING), newlines=False)
+
+    def _supervising(self, event: Event) -> None:
+        """The supervisor asks a model."""
+        if event.type != "effect.intent":
+            return
+        row = self._row(event, _SUPERVISOR[event.task or ""].say(self._voice.lang))
+        row.state, row.started, row.seconds = "works", time.monotonic(), None
+        row.doing = escaped(brief(str(event.data.get("model", "")), WIDEST_DOING), newlines=False)
+        self._said(row, row.doing)
+
+    def _supervised(self, event: Event) -> None:
+        """A model has answered the supervisor, or has not."""
+        row = self._rows.get(event.task or "") if event.task in _SUPERVISOR else None
+        if row is not None and event.data.get("tool") == "model":
+            status = str(event.data.get("status", "done"))
+            row.state = "over_budget" if event.type == "effect.refused" else status
+            row.seconds = time.monotonic() - row.started
+            self._said(row)
 
     def _asked(self, event: Event) -> None:
         title = escaped(brief(_OTHERS.sub("", str(event.data.get("title", ""))), 100), newlines=False)

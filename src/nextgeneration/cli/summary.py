@@ -12,14 +12,24 @@ from contextlib import suppress
 from pathlib import Path
 
 from nextgeneration import __version__
+from nextgeneration.agents.errors_llm import ModelMissing
 from nextgeneration.cli.errors import ReportNotWritten
 from nextgeneration.cli.voice import Voice
 from nextgeneration.credits.units import shown
+from nextgeneration.kernel.errors import CATALOGUE
 from nextgeneration.kernel.findings import Severity
-from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.reports import ReportStatus
 from nextgeneration.kernel.show import brief, escaped
-from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MergedFinding, MissionReport, Sentence
+from nextgeneration.missions.errors import OverBudget
+from nextgeneration.supervisor.outcome import (
+    ActionOutcome,
+    ActionStatus,
+    MergedFinding,
+    MissionReport,
+    Sentence,
+    TaskOutcome,
+)
 from nextgeneration.supervisor.render.markdown import markdown
 from nextgeneration.supervisor.render.sarif import sarif
 from nextgeneration.supervisor.render.words import (
@@ -32,6 +42,8 @@ from nextgeneration.supervisor.render.words import (
     open_findings,
     seconds_between,
 )
+
+_NOTHING = {ReportStatus.FAILED, ReportStatus.SKIPPED}
 
 SHOWN = 8
 OFFERED = 3
@@ -52,13 +64,11 @@ _GONE = Texts("gone: {titles}", "disparu : {titles}")
 _AND = Texts(" and {n} more", " et {n} de plus")
 _MISSING = Texts("Not covered", "Non couvert")
 _REPORT = Texts("Report: {path} (+ .json, .sarif)", "Rapport : {path} (+ .json, .sarif)")
-_COST = Texts(
-    "{agents} agents, {calls} tool calls, {credits} credits",
-    "{agents} agents, {calls} appels d'outils, {credits} crédits",
-)
-_COST_ONE = Texts(
-    "1 agent, {calls} tool calls, {credits} credits", "1 agent, {calls} appels d'outils, {credits} crédits"
-)
+_AGENTS = Texts("{n} agents", "{n} agents")
+_AGENT = Texts("1 agent", "1 agent")
+_CALLS = Texts("{n} tool calls", "{n} appels d'outils")
+_CREDITS = Texts("{credits} credits", "{credits} crédits")
+_THOUGHT = Texts("{n} model calls ({tokens:,} tokens)", "{n} appels de modèles ({tokens:,} jetons)")
 
 
 def write_files(report: MissionReport, folder: Path) -> Path:
@@ -132,10 +142,7 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
         found += _more(len(report.missing) - SHOWN, voice)
     found.append("")
     if report.tasks:
-        cost = _COST_ONE if len(report.tasks) == 1 else _COST
-        spent = shown(report.cost.credits)
-        said = cost.say(lang, agents=len(report.tasks), calls=report.cost.tool_calls, credits=spent)
-        found.append(voice.paint(said, "dim"))
+        found.append(voice.paint(", ".join(_spent(report, lang)), "dim"))
     if path is not None:
         found.append(_REPORT.say(lang, path=path))
     return found
@@ -190,6 +197,17 @@ def _findings(report: MissionReport, voice: Voice) -> Iterator[str]:
         yield "  " + voice.paint(text, "dim")
 
 
+def _spent(report: MissionReport, lang: Lang) -> Iterator[str]:
+    """Who worked, with how many calls, and what it cost."""
+    cost, count = report.cost, len(report.tasks)
+    yield (_AGENT if count == 1 else _AGENTS).say(lang, n=count)
+    yield _CALLS.say(lang, n=cost.tool_calls)
+    if cost.model_calls:
+        said = _THOUGHT.say(lang, n=cost.model_calls, tokens=cost.input_tokens + cost.output_tokens)
+        yield said if lang == "en" else said.replace(",", "\u202f")
+    yield _CREDITS.say(lang, credits=shown(cost.credits))
+
+
 def _more(count: int, voice: Voice) -> list[str]:
     return ["  " + voice.paint(_MORE.say(voice.lang, n=count), "dim")] if count > 0 else []
 
@@ -240,20 +258,43 @@ def _fixes(outcome: ActionOutcome, entry: MergedFinding) -> bool:
 def exit_code(report: MissionReport, fail_on: Severity | None) -> int:
     """The command-line contract for an ended or waiting mission; of several codes the most telling one.
 
-    0 ok, 1 failed, 6 budget exhausted, 4 approval pending or refused, 3 findings at or above ``fail_on``.
+    0 ok, 1 failed, 7 no model where one is required, 6 budget exhausted, 4 approval pending or refused, 3 findings at
+    or above ``fail_on``. A mission that failed for want of a model or of credits says so instead of 1.
     """
+    reasons = {_reason(task) for task in _counted(report)} - {0}
     broken = any(outcome.status is ActionStatus.FAILED or not_fixed(outcome) for outcome in report.actions)
-    if report.status in {"failed", "cancelled", "parked"} or broken:
-        return 1
-    if any(task.status is ReportStatus.OVER_BUDGET for task in report.tasks):
-        return 6
+    codes = [1] if broken or report.status in {"cancelled", "parked"} else []
+    if report.status == "failed":
+        codes += reasons or {1}
+    else:
+        codes += reasons - {1}
     undecided = {ActionStatus.REJECTED, ActionStatus.PENDING}
     if report.status == "waiting" or any(outcome.status in undecided for outcome in report.actions):
-        return 4
+        codes.append(4)
     worst = report.worst()
     if fail_on is not None and worst is not None and worst.rank >= fail_on.rank:
-        return 3
-    return 0
+        codes.append(3)
+    return most_telling(codes)
+
+
+def _counted(report: MissionReport) -> list[TaskOutcome]:
+    """The tasks whose outcome counts: one that another took over does not."""
+    replaced = {task.replaces for task in report.tasks if task.status not in _NOTHING}
+    return [task for task in report.tasks if task.id not in replaced]
+
+
+def _reason(task: TaskOutcome) -> int:
+    """The exit code a task's end stands for."""
+    if task.status is ReportStatus.OVER_BUDGET:
+        return OverBudget.exit_code
+    if task.status is not ReportStatus.FAILED:
+        return 0
+    known = {CATALOGUE[code].exit_code for code in _codes(task) if code in CATALOGUE}
+    return next((code for code in (ModelMissing.exit_code, OverBudget.exit_code) if code in known), 1)
+
+
+def _codes(task: TaskOutcome) -> set[str]:
+    return {str(problem.get("code", "")) for problem in task.problems}
 
 
 def most_telling(codes: list[int]) -> int:

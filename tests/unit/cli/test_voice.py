@@ -5,13 +5,18 @@ import io
 
 import pytest
 
+from nextgeneration.agents.errors_llm import ModelMissing
 from nextgeneration.cli.live import Progress
 from nextgeneration.cli.summary import exit_code, lines, most_telling
 from nextgeneration.cli.voice import Voice
 from nextgeneration.events.schema import Event
+from nextgeneration.kernel.errors import InternalError
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.reports import Cost, ReportStatus
 from nextgeneration.kernel.show import brief
+from nextgeneration.missions.errors import OverBudget
+from nextgeneration.models.errors import ModelUnreachable
 from nextgeneration.supervisor.outcome import ActionStatus, Sentence
 
 
@@ -71,6 +76,37 @@ def test_agents_and_actions_are_told_as_they_change(voice):
         "cancelled by human:bob",
     ):
         assert line in said
+
+
+def test_who_thinks_for_the_supervisor_is_named(voice):
+    model = {"tool": "model", "model": "far:clever"}
+    said = heard(
+        voice,
+        ("effect.intent", "supervisor.plan", model),
+        ("effect.progress", "supervisor.plan", {**model, "line": '{"tasks":'}),
+        ("effect.outcome", "supervisor.plan", {"tool": "record", "status": "done"}),
+        ("effect.outcome", "supervisor.plan", {"tool": "model", "status": "done"}),
+        ("effect.refused", "supervisor.prose", {"tool": "model"}),
+        ("effect.intent", "supervisor.prose", model),
+        ("effect.refused", "supervisor.prose", {"tool": "model", "status": "refused"}),
+    )
+    assert "▸ supervisor: plan          works        far:clever" in said
+    assert said.count("✓ supervisor: plan") == 1
+    assert "◌ supervisor: answer        over budget" in said
+    assert "tasks" not in said
+
+
+def test_the_end_of_what_a_model_says_is_what_its_agent_is_doing(voice):
+    progress = Progress(voice, "m", "x")
+    said = {"tool": "model", "model": "far:clever", "line": f"{'word ' * 30}the\x1b[2J end"}
+    for kind, data in (("task.started", {"agent": "ada"}), ("effect.progress", said)):
+        progress.hear(Event("m", 1, "", kind, "t1", data))
+    (row,) = progress.rows
+    assert row.doing.startswith("far:clever …")
+    assert row.doing.endswith("end")
+    assert "\x1b" not in row.doing
+    progress.hear(Event("m", 1, "", "effect.intent", "t1", {"tool": "model", "model": "far:clever"}))
+    assert row.doing == "far:clever"
 
 
 def test_another_missions_events_are_not_shown(voice):
@@ -151,6 +187,55 @@ def test_exit_codes_by_what_a_mission_came_to(report):
     assert exit_code(report(action=ActionStatus.DONE), None) == 0
     assert exit_code(report(action=ActionStatus.DONE, passed=False), None) == 1, "not fixed is not ok"
     assert exit_code(report(tasks="over_budget", action=ActionStatus.PENDING), None) == 6
+
+
+def ended(report, status, *tasks):
+    """A mission's report with tasks of these ends: (status, code of their problem, what they replace)."""
+    made = [
+        report()
+        .tasks[0]
+        .model_copy(
+            update={"id": f"t{n}", "status": ReportStatus(end), "problems": ({"code": code},), "replaces": replaces}
+        )
+        for n, (end, code, replaces) in enumerate(tasks, 1)
+    ]
+    return report(status=status).model_copy(update={"tasks": tuple(made)})
+
+
+NO_MODEL, NO_CREDITS, BROKEN = ModelMissing.code, OverBudget.code, InternalError.code
+
+
+@pytest.mark.parametrize(
+    ("status", "tasks", "code"),
+    [
+        ("failed", [("failed", NO_MODEL, "")], 7),
+        ("failed", [("failed", ModelUnreachable.code, "")], 7),
+        ("failed", [("failed", NO_MODEL, ""), ("skipped", "", "")], 7),
+        ("failed", [("failed", NO_MODEL, ""), ("failed", BROKEN, "")], 1),
+        ("failed", [("failed", NO_CREDITS, ""), ("failed", NO_MODEL, "")], 7),
+        ("failed", [("failed", "NG-NOBODY-001", "")], 1),
+        ("failed", [], 1),
+        ("partial", [("failed", NO_MODEL, ""), ("done", "", "")], 7),
+        ("done", [("failed", NO_MODEL, ""), ("done", "", "t1")], 0),
+        ("partial", [("failed", NO_MODEL, ""), ("failed", BROKEN, "t1")], 7),
+        ("partial", [("over_budget", NO_CREDITS, ""), ("done", "", "")], 6),
+        ("partial", [("failed", BROKEN, ""), ("done", "", "")], 0),
+        ("partial", [("partial", NO_MODEL, "")], 0),
+    ],
+)
+def test_a_mission_without_model_or_credits_says_which_it_lacked(report, status, tasks, code):
+    """A failure for want of something to give is told apart from any other; one that was mended does not count."""
+    assert exit_code(ended(report, status, *tasks), None) == code
+
+
+def test_what_models_were_asked_and_cost_is_said(voice, report):
+    cost = Cost(tool_calls=3, model_calls=2, input_tokens=1_200, output_tokens=34, credits=1_500_000)
+    said = "\n".join(lines(report().model_copy(update={"cost": cost}), voice, None))
+    assert "1 agent, 3 tool calls, 2 model calls (1,234 tokens), 1.5 credits" in said
+    voice.lang = "fr"
+    said = "\n".join(lines(report().model_copy(update={"cost": cost}), voice, None))
+    assert "2 appels de modèles (1\u202f234 jetons)" in said
+    assert "model calls" not in "\n".join(lines(report(), voice, None)), "nothing is said of models that were not asked"
 
 
 def test_what_was_asked_for_stands_above_the_findings_and_what_was_looked_at_below(voice, report):

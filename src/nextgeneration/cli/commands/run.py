@@ -49,16 +49,29 @@ TRY_HELP = text(
 TRY_RULE = "rule:try"
 """Who gives the demo's approval when there is no terminal to ask on; it covers writing into the copy only."""
 
+TRY_CREDITS = 100.0
+"""What the demo may spend on models unless somebody says otherwise; it uses a tenth of it or so."""
+
 _COPY = Texts("A private copy of the sample project: {path}", "Une copie privée du projet d'exemple : {path}")
 _NO_MODEL = Texts(
     "No model, no network: agents run real tools and rules, and nothing is invented.",
     "Ni modèle ni réseau : les agents utilisent de vrais outils et de vraies règles, et rien n'est inventé.",
 )
 _MODEL = Texts(
-    "Model found: {model}. Agents plan, explain and write with it; findings come from tools.",
-    "Modèle trouvé : {model}. Les agents planifient, expliquent et rédigent avec lui ; "
-    "les constats viennent des outils.",
+    "Model found: {model}. It plans, explains and words the answer; findings come from tools.{most}",
+    "Modèle trouvé : {model}. Il planifie, explique et rédige la réponse ; les constats viennent des outils.{most}",
 )
+_MODELS = Texts(
+    "Models found: {best} plans and words the answer, {model} works with the agents; findings come from tools.{most}",
+    "Modèles trouvés : {best} planifie et rédige la réponse, {model} travaille avec les agents ; les constats viennent "
+    "des outils.{most}",
+)
+_NO_TOOLS = Texts(
+    "Model found: {best}. It plans and words the answer; it cannot call tools, so agents run their playbooks.{most}",
+    "Modèle trouvé : {best}. Il planifie et rédige la réponse, mais ne sait pas appeler d'outils : les agents "
+    "suivent leurs playbooks.{most}",
+)
+_MOST = Texts(" At most {credits} credits.", " Au plus {credits} crédits.")
 _NO_TERMINAL = Texts(
     "No terminal to ask on: the one approval will be given, for this copy only.",
     "Pas de terminal pour demander : l'unique accord sera donné, pour cette copie seulement.",
@@ -238,6 +251,8 @@ def _given(**values: float | None) -> dict[str, float]:
 
 
 def try_(
+    budget: Spend = TRY_CREDITS,
+    no_model: NoModel = False,
     json: Json = False,
     jsonl: Jsonl = False,
     no_input: NoInput = False,
@@ -249,6 +264,7 @@ def try_(
 
     async def command() -> int:
         from nextgeneration.cli.session import with_session
+        from nextgeneration.missions.errors import BudgetRefused
         from nextgeneration.missions.schema import MissionOptions
 
         folder = _copied()
@@ -257,9 +273,16 @@ def try_(
             voice.say(_NO_TERMINAL)
 
         async def mission(session: Session) -> int:
-            _tell_model(session)
             session.given = None if voice.can_ask else _for_the_copy
-            code = await _started(session, _DEMO.say(voice.lang), MissionOptions(actions=1), {})
+            limits = _told_models(session, None if no_model else budget, ask=not no_model)
+            options = MissionOptions(actions=1, models=not no_model)
+            try:
+                code = await _started(session, _DEMO.say(voice.lang), options, limits)
+            except BudgetRefused:
+                if budget != TRY_CREDITS:
+                    raise
+                # The tenant's own limits leave less than our default: they hold all the same.
+                code = await _started(session, _DEMO.say(voice.lang), options, {})
             if code != INTERRUPTED:
                 voice.say(_NEXT)
             return code
@@ -269,15 +292,28 @@ def try_(
     enter(voice, command)
 
 
-def _tell_model(session: Session) -> None:
-    """Say which model the agents will ask, or that there is none."""
-    from nextgeneration.kernel.models import Wish
+def _told_models(session: Session, budget: float | None, *, ask: bool) -> dict[str, float]:
+    """Say which models will be asked, or that none will.
 
-    found = session.services.models.gateway.candidates(Wish()).candidates
-    if found:
-        session.voice.say(_MODEL, model=found[0].name)
-    else:
-        session.voice.say(_NO_MODEL)
+    Returns:
+        the limit of what they may cost; none where they cost nothing or nobody knows what: a limit refuses what has no
+        price.
+    """
+    from nextgeneration.kernel.models import Usage, Wish
+
+    gateway, voice = session.services.models.gateway, session.voice
+    plans = gateway.candidates(Wish(purpose="plan")).candidates if ask else ()
+    if not plans:
+        voice.say(_NO_MODEL)
+        return {}
+    works = gateway.candidates(Wish(needs=frozenset({"tools"}))).candidates
+    asked = [plans[0], *works[:1]]
+    paid = all(model.priced for model in asked) and any(model.cost(Usage(1_000, 1_000)) for model in asked)
+    limits = _given(credits=_micro(budget)) if paid else {}
+    text = _NO_TOOLS if not works else _MODEL if works[0].name == plans[0].name else _MODELS
+    most = _MOST.say(voice.lang, credits=f"{budget:g}") if limits else ""
+    voice.say(text, model=asked[-1].name, best=plans[0].name, most=most)
+    return limits
 
 
 def _copied() -> Path:
