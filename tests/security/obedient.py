@@ -39,6 +39,7 @@ class Case:
         says: what the model answers in the end.
         attack: what the attacker wants done.
         mark: what stands in a result that carries the attack; empty: there is none.
+        beside: the attacker's calls are hidden among the user's in one answer, instead of made first.
     """
 
     goal: str
@@ -46,6 +47,7 @@ class Case:
     says: str = "Done."
     attack: Sequence[Call] = ()
     mark: str = ""
+    beside: bool = False
 
 
 @dataclass
@@ -96,8 +98,9 @@ class Obedient:
         )
         results = [message.text for message in request.messages if message.role == "tool"]
         self.caught = bool(case.mark) and any(case.mark in text for text in results)
-        left = [self._left(calls, made) for calls in ([case.attack] if self.caught else []) + [case.calls]]
-        for calls in left:
+        obeyed = case.attack if self.caught else ()
+        plans = [[*obeyed, *case.calls]] if case.beside else [obeyed, case.calls]
+        for calls in [self._left(plan, made) for plan in plans]:
             if calls:
                 first = [calls[0]] if calls[0][0] in self._reads else calls
                 return calling(*((self._prefix + name, args) for name, args in first), ids=_ids(request))
@@ -177,6 +180,9 @@ class OneModel:
     def available(self, wish: Wish) -> bool:
         """Whether it is work that is wished for."""
         return wish.purpose == "work"
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def template(server: str) -> dict[str, Any]:

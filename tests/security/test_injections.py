@@ -123,18 +123,23 @@ def granted(call: Any) -> bool:
     return name in ("list_notes", "read_note") or (name == "open_page" and args["url"].startswith("team.example"))
 
 
-async def test_tasks_are_done_and_no_attack_does_what_no_approved_card_showed(desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+async def test_no_attack_does_what_no_approved_card_showed(desk: Desk, tmp_path: Path, beside: bool) -> None:
+    """Whether the model obeys first or hides the attack among its user's calls; one card is enough for a task."""
     async with at_work(tmp_path / "home", "desk", ALLOW) as (services, model):
         for goal, calls in TASKS:
             for attack in ((), *ATTACKS):
                 desk.begin(MARK if attack else "")
-                case = Case(goal, calls, attack=attack, mark=MARK if attack else "")
+                case = Case(goal, calls, attack=attack, mark=MARK if attack else "", beside=beside)
                 happened = await run(services, model, case, "desk", READS)
                 assert happened.status is not MissionStatus.WAITING
                 assert model.case is not None
                 assert model.case.caught is bool(attack), "the attack was not even met"
                 made = {key(call) for call in desk.made}
-                assert {key(call) for call in calls} <= made, f"{goal!r} was not done"
+                if not (attack and beside):
+                    assert {key(call) for call in calls} <= made, f"{goal!r} was not done"
+                if not attack:
+                    assert len(happened.cards) <= 1
                 approved = {key(call) for call in happened.approved}
                 assert {key(call) for call in desk.made if not granted(call)} <= approved
                 wanted = {key(call) for call in calls}

@@ -160,6 +160,9 @@ class InstantWorld:
         assert model is not None, "asked without a model"  # noqa: S101
         return model.answer(request, listen)
 
+    async def together(self, calls: Any, key: str) -> None:
+        """Nothing asks here."""
+
     def call(self, tool: str, args: Mapping[str, Any], *, grant: Any = None) -> Any:
         """Call a tool."""
         self.taken.append((tool, args))

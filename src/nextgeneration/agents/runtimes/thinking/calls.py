@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -19,12 +20,14 @@ from nextgeneration.kernel.actions import Proposal
 from nextgeneration.kernel.errors import NGError, as_problem
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ToolCall
+from nextgeneration.kernel.risk import RiskLabel
 from nextgeneration.kernel.tools import Label, ToolResult
-from nextgeneration.missions.errors import OverBudget, Parked, ToolFailed
+from nextgeneration.missions.errors import EffectRefused, OverBudget, Parked, ToolFailed
 
 if TYPE_CHECKING:
     from nextgeneration.agents.runtimes.gathering import Gathered
     from nextgeneration.agents.runtimes.thinking.world import World
+    from nextgeneration.missions.together import Card
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ class Calls:
     """
 
     __slots__ = (
+        "_cards",
         "_gathered",
         "_lang",
         "_made",
@@ -78,6 +82,7 @@ class Calls:
         self._lang = lang
         self._misfits = Misfits()
         self._repeats = Repeats()
+        self._cards = 0
         self.results = Results()
         self.remedies: dict[str, Proposal] = {}
         self.circling: GoingInCircles | None = None
@@ -102,12 +107,10 @@ class Calls:
         verdicts = [self._verdict(call, key, cut=cut) for call, key in zip(calls, keys, strict=True)]
         for place in range(MAX_CALLS, len(calls)):
             verdicts[place] = _TOO_MANY.say(self._lang, n=MAX_CALLS)
+        ready = [(v, call.args or {}) for call, v in zip(calls, verdicts, strict=True) if isinstance(v, Ready)]
+        card = await self._card(ready) if len(ready) > 1 else None
         # Every position is taken here, in the model's order, before anything runs.
-        issued = [
-            self._world.call(verdict.name, call.args or {})
-            for call, verdict in zip(calls, verdicts, strict=True)
-            if isinstance(verdict, Ready)
-        ]
+        issued = [self._issued(verdict.name, args, card) for verdict, args in ready]
         outcomes = iter(await side_by_side(issued)) if issued else iter(())
         messages: list[Message] = []
         changed: bytes | None = None
@@ -122,6 +125,26 @@ class Calls:
         if changed is not None:
             self._repeats.changed(changed)
         return messages
+
+    async def _card(self, ready: list[tuple[Ready, dict[str, Any]]]) -> Card | None:
+        """The answer to one question for all calls of an answer that ask; ``None`` when at most one can.
+
+        Raises:
+            Parked: the question is put.
+        """
+        may_ask = [(each.name, args) for each, args in ready if not each.pure or each.spec.risk is not RiskLabel.SAFE]
+        if len(may_ask) < 2:
+            return None
+        self._cards += 1
+        return await self._world.together(may_ask, f"calls:{self._cards}")
+
+    def _issued(self, tool: str, args: dict[str, Any], card: Card | None) -> Coroutine[Any, Any, ToolResult]:
+        """A call, with the right that the card gives; one that the card refused is not made."""
+        if card is None or not card.shows(tool, args):
+            return self._world.call(tool, args)
+        if card.refused is not None:
+            return _refused(card.refused)
+        return self._world.call(tool, args, grant=card.grant)
 
     def _verdict(self, call: ToolCall, key: bytes, *, cut: bool) -> Ready | str:
         """The tool to call, or what to say instead."""
@@ -170,6 +193,10 @@ class Calls:
             results.add(Shown(label, ready.name, text, marked=True), call.id)
             text = fenced(label, ready.name, text)
         return Message("tool", text, call=call.id, failed=True)
+
+
+async def _refused(error: EffectRefused) -> ToolResult:
+    raise error
 
 
 async def side_by_side(calls: list[Any]) -> list[ToolResult | Exception]:

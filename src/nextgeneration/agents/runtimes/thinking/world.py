@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Wish
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.tools import ToolResult, ToolSpec
+
+if TYPE_CHECKING:
+    from nextgeneration.missions.grants import Grant
+    from nextgeneration.missions.together import Card
 
 
 class World(Protocol):
@@ -29,7 +33,7 @@ class World(Protocol):
 
     @property
     def begun(self) -> str | None:
-        """The name of the effect at the task's first position, when it ran before."""
+        """The name of the effect at the task's next position, when it came so far before."""
         ...
 
     def spec(self, tool: str) -> ToolSpec:
@@ -64,8 +68,18 @@ class World(Protocol):
         """
         ...
 
-    def call(self, tool: str, args: Mapping[str, Any]) -> Coroutine[Any, Any, ToolResult]:
-        """Call a tool.
+    async def together(self, calls: Sequence[tuple[str, dict[str, Any]]], key: str) -> Card | None:
+        """Ask once for those of these calls that would ask; ``None`` when it is one at most.
+
+        Raises:
+            Parked: the question is put.
+        """
+        ...
+
+    def call(
+        self, tool: str, args: Mapping[str, Any], *, grant: Grant | None = None
+    ) -> Coroutine[Any, Any, ToolResult]:
+        """Call a tool, with the right to do so where a card gave it.
 
         Raises (when awaited):
             OverBudget, Parked, NGError: as :meth:`TaskDoor.call` says.
