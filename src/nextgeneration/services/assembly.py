@@ -22,6 +22,7 @@ from nextgeneration.services.errors import WorkspaceMissing
 from nextgeneration.services.gateways import access_to_models
 from nextgeneration.services.lending import templates_of
 from nextgeneration.services.scratch import ScratchFolders
+from nextgeneration.services.staff import calling
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.settings.tools import ToolSettings
@@ -117,8 +118,10 @@ def _assembled(
     clock, bus = SystemClock(), Bus()
     missions = Missions(storage, limits, clock=clock, bus=bus, at=at)
     access = access_to_models(storage, clock, home, models)
+    planner = Planner(manager.library.revisions, manager.library.version)
+    box.add(calling(manager, planner, limits))
     parts = Parts(
-        planner=Planner(manager.library.revisions, manager.library.version),
+        planner=planner,
         revisions=manager.library.revisions,
         hire=manager.hire,
         tools=box,

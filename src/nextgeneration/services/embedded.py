@@ -88,6 +88,7 @@ def host() -> MissionHost:
     from nextgeneration.agents.manager import shared_manager
     from nextgeneration.services.gateways import access_to_models
     from nextgeneration.services.scratch import ScratchFolders
+    from nextgeneration.services.staff import calling
     from nextgeneration.settings.missions import MissionSettings
     from nextgeneration.settings.storage import StorageSettings
     from nextgeneration.settings.tools import ToolSettings
@@ -100,11 +101,13 @@ def host() -> MissionHost:
     scratch = Path(tempfile.mkdtemp(prefix="nextgen-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 
+    planner, box = Planner(manager.library.revisions, manager.library.version), build(ToolSettings())
+    box.add(calling(manager, planner, limits))
     parts = Parts(
-        planner=Planner(manager.library.revisions, manager.library.version),
+        planner=planner,
         revisions=manager.library.revisions,
         hire=manager.hire,
-        tools=build(ToolSettings()),
+        tools=box,
         scratch=ScratchFolders(scratch),
         clock=clock,
         standing=limits.permissions,

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 def toolbox() -> ToolBox:
     """Every tool, made from the settings of this process."""
+    from nextgeneration.agents.calling import AgentRun
     from nextgeneration.settings.tools import ToolSettings
     from nextgeneration.tools.registry import build
 
-    return build(ToolSettings())
+    box = build(ToolSettings())
+    box.add(AgentRun())
+    return box
 
 
 def remote_tools() -> RemoteTools:

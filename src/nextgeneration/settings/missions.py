@@ -27,6 +27,11 @@ class MissionSettings(SettingsGroup):
     mission_max_goal: int = Field(default=20_000, gt=0, description="longest goal, in characters")
     missions_at_once: int = Field(default=12, gt=0, description="missions one process works on at once")
     tasks_at_once: int = Field(default=8, gt=0, description="tasks of one mission that run in parallel")
+    sub_agent_depth: int = Field(
+        default=3, ge=0, le=3, description="how deep agents may call agents that call agents; 0 lets none be called"
+    )
+    sub_agents: int = Field(default=20, gt=0, description="agents that one task may call")
+    sub_agents_at_once: int = Field(default=4, gt=0, description="agents called by one task that work in parallel")
     lease_seconds: float = Field(
         default=30.0, gt=0, description="how long a worker holds a mission without renewing, in seconds"
     )

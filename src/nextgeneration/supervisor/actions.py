@@ -18,6 +18,7 @@ from nextgeneration.missions.errors import EffectRefused, Parked
 from nextgeneration.missions.tainting import Taint
 from nextgeneration.supervisor.asking import Asked
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, Verification
+from nextgeneration.templates.revision import Revision
 
 if TYPE_CHECKING:
     from nextgeneration.supervisor.lead import Lead
@@ -102,9 +103,11 @@ async def _carry_out(lead: Lead, outcome: ActionOutcome) -> tuple[ActionOutcome,
     action = outcome.action
     revision = lead.revisions[lead.reports[action.task].template]
     budget = TaskBudget(tool_calls=ACTION_CALLS, seconds=ACTION_SECONDS)
+    through = lead.claim.pinned()
+    narrowed = [Revision.from_data(through[name]).permissions for name in action.through if name in through]
     after = Taint(untrusted=tuple(action.untrusted))
     whose = (action.id, action.agent, revision.permissions, budget, revision.digest, revision.name)
-    door = lead.door.task(*whose, after=after, guided=bool(after))
+    door = lead.door.task(*whose, after=after, guided=bool(after), narrowed=narrowed)
     calls = [Call(action.tool, action.args), *(Call(check.tool, check.args) for check in action.verify)]
     try:
         offer = await door.offer(action.tool, action.args)

@@ -145,6 +145,9 @@ class Lead:
 
     async def _adopt(self, plan: Plan, event: str) -> None:
         live = self.parts.revisions()
+        pinned = self.claim.pinned()
+        # Agents called by others pinned theirs meanwhile.
+        self.revisions |= {name: Revision.from_data(pinned[name]) for name in pinned.keys() - self.revisions.keys()}
         known = {**live, **self.revisions}
         budget = self.claim.mission.budget
         plan = validated(plan, known, budget.tool_calls, budget.seconds)

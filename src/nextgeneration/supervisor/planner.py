@@ -215,7 +215,7 @@ class Planner:
             template=template,
             goal=goal,
             why=why,
-            input={"goal": goal, "text": goal, "query": query_of(goal), "paths": _PATH.findall(goal)},
+            input=given(goal),
             depends=depends,
             replaces=replaces,
             tool_calls=TOOL_CALLS if revision.budget.tool_calls is None else revision.budget.tool_calls,
@@ -245,6 +245,11 @@ class Planner:
         return " ".join([*lines, _NEEDED.say(lang)])
 
 
+def given(goal: str) -> dict[str, Any]:
+    """What an agent is given to work on ``goal``."""
+    return {"goal": goal, "text": goal, "query": query_of(goal), "paths": _PATH.findall(goal)}
+
+
 def query_of(goal: str) -> str:
     """What to search for: the goal, or of a long one the line that says most, such as the error of a pasted trace."""
     lines = [line.strip() for line in goal.splitlines() if line.strip()]
@@ -268,6 +273,8 @@ def validated(plan: Plan, known: Mapping[str, object], tool_calls: int, seconds:
     if len(set(ids)) != len(ids):
         raise PlanRefused(detail="two tasks have one id")
     for task in plan.tasks:
+        if "/" in task.id:
+            raise PlanRefused(detail=f"the id {task.id} is one of a task below another")
         if task.template not in known:
             raise PlanRefused(detail=f"template {task.template} is not known")
         if unknown := set(task.depends) - set(ids):

@@ -52,6 +52,11 @@ class ToolBox(Mapping[str, Tool]):
         self._tools = {tool.spec.name: tool for tool in tools}
         self._aliases = {alias: tool for tool in self._tools.values() for alias in tool.spec.aliases}
 
+    def add(self, tool: Tool) -> None:
+        """One more tool; of two with one name the later one counts."""
+        self._tools[tool.spec.name] = tool
+        self._aliases.update(dict.fromkeys(tool.spec.aliases, tool))
+
     def __getitem__(self, name: str) -> Tool:
         tool = self._tools.get(name) or self._aliases.get(name)
         if tool is None and self.remote is not None:

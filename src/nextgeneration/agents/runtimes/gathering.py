@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nextgeneration.agents.carrying import AGENT_RUN, checks_in, report_in
 from nextgeneration.agents.errors_playbook import TooManyActions
 from nextgeneration.kernel.actions import Action, Check, Proposal
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.findings import Finding
 from nextgeneration.kernel.language import Lang, Texts
-from nextgeneration.kernel.reports import Statement
+from nextgeneration.kernel.reports import ReportStatus, Statement
 from nextgeneration.kernel.show import clean, shortened
 from nextgeneration.kernel.tools import ToolResult, ToolSpec
 
@@ -52,16 +53,37 @@ class Gathered:
         self.worked += 1
         for finding in result.findings:
             self.findings.setdefault(finding.id, finding)
-            self.found_by.setdefault(finding.id, Check(tool=tool, args=args))
+            if tool != AGENT_RUN:
+                self.found_by.setdefault(finding.id, Check(tool=tool, args=args))
+        if tool == AGENT_RUN:
+            self._adopt(result)
         for proposal in result.proposals:
             self.offered[plain_text(proposal.model_dump(mode="json"))] = proposal
+
+    def _adopt(self, result: ToolResult) -> None:
+        """Take over what an agent that was called hands up: actions, how its findings are checked, what is missing."""
+        report = report_in(result)
+        for check in checks_in(result):
+            for finding_id in check.absent:
+                self.found_by.setdefault(finding_id, check.model_copy(update={"absent": ()}))
+        for action in report.actions:
+            self._weigh(action.args, report.agent)
+            self.actions.append(action)
+        if report.status is not ReportStatus.DONE:
+            self.unanswered += 1
+            lines = (f"{report.agent}: {line}" for line in report.missing[:MAX_STATEMENTS])
+            self.missing.extend(line for line in lines if line not in self.missing)
 
     def hear(self, result: ToolResult, step: str, spec: ToolSpec, lang: Lang) -> None:
         """Keep what a call said, but for lines that only repeat its findings; what was said before counts once."""
         titles = [finding.title for finding in result.findings if finding.title]
         lines = [line for line in result.text.splitlines() if not any(title in line for title in titles)]
         text = shortened(clean("\n".join(lines)).strip(), MAX_STATEMENT)
-        if text and len(self.statements) < MAX_STATEMENTS:
+        if not text:
+            return
+        if spec.name == AGENT_RUN and (below := report_in(result).statements):
+            self.statements.update((one.text, one) for one in below[: MAX_STATEMENTS - len(self.statements)])
+        elif len(self.statements) < MAX_STATEMENTS:
             said = Statement(step=step, tool=spec.name, about=spec.summary.say(lang), text=text)
             self.statements.setdefault(text, said)
 
@@ -97,9 +119,7 @@ class Gathered:
         Raises:
             TooManyActions: the report holds as many, or as much, as it may.
         """
-        self.proposed_bytes += len(json.dumps(args, default=str))
-        if len(self.actions) >= MAX_ACTIONS or self.proposed_bytes > MAX_ACTIONS_BYTES:
-            raise TooManyActions(limit=MAX_ACTIONS, megabytes=MAX_ACTIONS_BYTES // 1_000_000, where=step)
+        self._weigh(args, step)
         name = digest({"task": context.task, "step": step, "n": len(self.actions)}).removeprefix("sha256:")[:16]
         if proposal is not None:
             reason, fixes = proposal.reason, proposal.fixes
@@ -119,6 +139,11 @@ class Gathered:
                 untrusted=untrusted,
             )
         )
+
+    def _weigh(self, args: dict[str, Any], step: str) -> None:
+        self.proposed_bytes += len(json.dumps(args, default=str))
+        if len(self.actions) >= MAX_ACTIONS or self.proposed_bytes > MAX_ACTIONS_BYTES:
+            raise TooManyActions(limit=MAX_ACTIONS, megabytes=MAX_ACTIONS_BYTES // 1_000_000, where=step)
 
     def checks(self, fixes: Sequence[str]) -> tuple[Check, ...]:
         """The calls that found what is to be fixed, once each, with the ids that must be gone."""
