@@ -19,6 +19,7 @@ from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Usage
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.access import Candidate, Choice, ModelAccess
+from nextgeneration.missions.aloud import Aloud
 from nextgeneration.missions.billing import Bill
 from nextgeneration.missions.booking import NAME, Asked, Booking
 from nextgeneration.missions.entries import NOTE
@@ -60,7 +61,10 @@ class Thought:
         self._asked = asked
         self._booking = Booking(door, access, asked, begun)
         self._seconds_left = seconds_left
-        self._heard = _Heard(listen) if listen else None
+        watched = listen is None and door.claim.shared.bus.listening
+        self._aloud = Aloud(door.claim, asked) if watched else None
+        heard = self._aloud.say if self._aloud else listen
+        self._heard = _Heard(heard) if heard else None
         self.cost = Cost()
 
     async def run(self) -> ModelAnswer:
@@ -136,6 +140,8 @@ class Thought:
         except (NGError, asyncio.CancelledError):
             await self._booking.give_back(hold)
             raise
+        if self._aloud:
+            self._aloud.model = candidate.name
         started = self._claim.clock.monotonic()
         left = max(self._seconds_left(), 0.0)
         timer = asyncio.timeout(left)
