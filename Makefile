@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 
-.PHONY: help try test check coverage bench soak mutate lock format clean
+.PHONY: help try test check coverage bench peers soak mutate lock format clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,8 +24,11 @@ test: $(STAMP) ## everything: checks and all suites
 coverage: $(STAMP) ## branch coverage, with its floor
 	@JOBS=$(JOBS) sh scripts/coverage.sh
 
-bench: $(STAMP) ## the figures of docs/performance.md
+bench: $(STAMP) ## the figures of docs/performance.md (make peers first, for those beside other libraries)
 	@$(PY) -m benchmarks
+
+peers: ## an environment outside the repository with the libraries that make bench compares with
+	@sh scripts/peers.sh
 
 soak: $(STAMP) ## the long figures: kill loops, floods, leaks
 	@$(PY) -m pytest -m soak -p no:cacheprovider --timeout=7200 tests

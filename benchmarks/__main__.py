@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ROOMS = ("startup", "agents", "thinking", "templates", "missions", "credits")
+ROOMS = ("startup", "agents", "thinking", "durable", "templates", "missions", "teams", "credits")
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib.util
 import statistics
 import subprocess
 import sys
 import tempfile
 import tracemalloc
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from benchmarks.peers import MISSING, sides
 from nextgeneration.agents.factory import AgentFactory
 from nextgeneration.agents.manager import TemplateManager
 from nextgeneration.agents.shared import library_for
@@ -79,19 +78,6 @@ def kept_bytes(make: Callable[[], object], number: int = 2_000) -> float:
     return used / len(kept)
 
 
-def agno_agent() -> Callable[[], object] | None:
-    """Agno's ``Agent(...)`` with an OpenAI model object, as its authors measure it; ``None`` when not installed."""
-    if importlib.util.find_spec("agno") is None or importlib.util.find_spec("openai") is None:
-        return None
-    agent, model = import_module("agno.agent").Agent, import_module("agno.models.openai").OpenAIChat
-
-    def get_weather(city: str) -> str:
-        """The weather in a city."""
-        return city
-
-    return lambda: agent(model=model(id="gpt-4o"), instructions="Be brief.", tools=[get_weather], telemetry=False)
-
-
 def import_milliseconds(statement: str) -> float:
     """Processor time a statement costs a fresh interpreter beyond starting it: the best of seven.
 
@@ -104,10 +90,10 @@ def import_milliseconds(statement: str) -> float:
     return min(runs) * 1000
 
 
-def row(name: str, value: float | None, unit: str, limit: float | None, note: str) -> Row:
+def row(name: str, value: float | str, unit: str, limit: float | None, note: str) -> Row:
     return {
         "name": name,
-        "value": None if value is None else round(value, 3),
+        "value": value if isinstance(value, str) else round(value, 3),
         "unit": unit,
         "limit": limit,
         "note": note,
@@ -127,13 +113,13 @@ def creation(manager: TemplateManager) -> list[Row]:
     bare = microseconds(Bare)
     instance = microseconds(template.create_instance)
     created = asyncio.run(microseconds_async(lambda: factory.create_agent(TEMPLATE)))
-    make = agno_agent()
-    agno = microseconds(make, 2_000) if make else None
-    against = f"Agno's Agent(...) {agno:.2f} µs" if agno else "not run: `pip install agno openai` to compare"
+    with sides("with_agno") as there:
+        agno = there["Agno"].ask("create", number=2_000)["us"] if "Agno" in there else None
+    against = f"Agno's Agent(...) {agno:.2f} µs" if agno else MISSING
     return [
         row("create_instance / bare object", instance / bare, "×", 5.0, f"{instance:.2f} µs against {bare:.2f} µs"),
         row("create_agent", created, "µs", None, "warm template, registered and counted"),
-        row("create_agent / Agno", created / agno if agno else None, "×", 0.6, against),
+        row("create_agent / Agno", created / agno if agno else "not run", "×", 0.6, against),
     ]
 
 

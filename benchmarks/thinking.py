@@ -1,7 +1,8 @@
 """What thinking costs: an agent's own loop with an instant model in the same process, and nothing on disk.
 
-Every peer runs the same turns: the model asks for the weather once and then answers. Its fake model stands where ours
-does, at the library's own seam for models. Ratios are of medians taken in turn within one run.
+Every side runs the same turns: the model asks for the weather once and then answers. Its fake model stands at its
+library's own seam for models. Each side is a process of its own, measured by the same code under the same settings of
+the garbage collector, and they take turns within one run: a ratio is of medians over the rounds.
 """
 
 from __future__ import annotations
@@ -9,19 +10,16 @@ from __future__ import annotations
 import asyncio
 import cProfile
 import functools
-import importlib.util
 import pstats
-import resource
-import statistics
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from time import perf_counter, process_time
 from typing import Any
 
 from pydantic import BaseModel
 
+from benchmarks import peers
+from benchmarks.peers import Side
+from benchmarks.peers.script import INSTRUCTIONS
 from nextgeneration.agents.context import TaskContext
 from nextgeneration.agents.runtimes.dispatch import run
 from nextgeneration.kernel.language import Texts
@@ -29,18 +27,16 @@ from nextgeneration.kernel.models import Finish, ModelAnswer, ModelRequest, Tool
 from nextgeneration.kernel.reports import Report
 from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult, ToolSpec
-from nextgeneration.services.process import tune_collector
 from nextgeneration.templates.library import TemplateLibrary
 from nextgeneration.templates.revision import Revision
 from nextgeneration.testing.thinking import InstantWorld, ScriptedModel
 from nextgeneration.tools.base import Args, BaseTool
 
-INSTRUCTIONS = "You are a careful weather assistant. Use the tool, then answer in one sentence."
 ROUNDS, RUNS = 5, 200
-AT_ONCE, LATENCY = 1_000, 0.05
+CROWDS, AT_ONCE, LATENCY = 3, 1_000, 0.05
+PEERS = ("with_agno", "with_agent_framework")
 
 Row = dict[str, Any]
-Run = Callable[[], Awaitable[Any]]
 
 
 class WeatherArgs(Args):
@@ -104,103 +100,7 @@ async def one_run(turns: int, world: InstantWorld | None = None) -> Report:
     return await run(revision, {"goal": "what is the weather in nyc?"}, {}, context)
 
 
-# -- peers, each measured when it is installed ------------------------------------------------------------------------
-
-
-@dataclass
-class Peer:
-    """A library to compare with: ``make`` gives a run of two turns on a model that takes ``latency``."""
-
-    name: str
-    needs: str
-    make: Callable[[float], Run]
-
-
-def get_weather(city: str) -> str:
-    """Get the weather of a city.
-
-    Args:
-        city: the name of the city
-    """
-    return "always sunny in " + city
-
-
-def agno_run(latency: float) -> Run:
-    base, answer = import_module("agno.models.base").Model, import_module("agno.models.response").ModelResponse
-    call = {"id": "c", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "nyc"}'}}
-
-    class Fake(base):  # type: ignore[misc, valid-type]
-        def __init__(self) -> None:
-            super().__init__(id="fake", name="Fake")
-
-        async def ainvoke(self, messages: Any, *_a: Any, **_k: Any) -> Any:
-            if latency:
-                await asyncio.sleep(latency)
-            if any(m.role == "tool" for m in messages):
-                return answer(role="assistant", content="final: " + str(messages[-1].content))
-            return answer(role="assistant", tool_calls=[dict(call)])
-
-        def invoke(self, *_a: Any, **_k: Any) -> Any:
-            raise NotImplementedError
-
-        invoke_stream = ainvoke_stream = _parse_provider_response = _parse_provider_response_delta = invoke
-
-    made = import_module("agno.agent").Agent(
-        model=Fake(), instructions=INSTRUCTIONS, tools=[get_weather], telemetry=False
-    )
-    return lambda: made.arun("what is the weather in nyc?")
-
-
-def agent_framework_run(latency: float) -> Run:
-    af, telemetry = import_module("agent_framework"), import_module("agent_framework.observability")
-    layers = (af.FunctionInvocationLayer, af.ChatMiddlewareLayer, telemetry.ChatTelemetryLayer, af.BaseChatClient)
-
-    class Fake(*layers):  # type: ignore[misc]
-        def _inner_get_response(self, *, messages: Any, stream: Any, options: Any, **_k: Any) -> Any:
-            return self._answer(messages)
-
-        async def _answer(self, messages: Any) -> Any:
-            if latency:
-                await asyncio.sleep(latency)
-            given = [str(c.result) for m in messages for c in m.contents if c.type == "function_result"]
-            if given:
-                content = af.Content.from_text("final: " + given[-1])
-            else:
-                content = af.Content.from_function_call(call_id="c", name="get_weather", arguments='{"city": "nyc"}')
-            return af.ChatResponse(messages=[af.Message(role="assistant", contents=[content])])
-
-    made = af.Agent(client=Fake(), instructions=INSTRUCTIONS, tools=[get_weather], name="a")
-    return lambda: made.run("what is the weather in nyc?")
-
-
-PEERS = (
-    Peer("agent-framework", "agent_framework", agent_framework_run),
-    Peer("Agno", "agno", agno_run),
-)
-
-
-def our_run(latency: float) -> Run:
-    model, (revision, tools) = weather_model(2, latency), agent()
-
-    async def once() -> Report:
-        model.requests.clear()
-        context = TaskContext({}, door=InstantWorld(model, tools), task="t1")  # type: ignore[arg-type]
-        return await run(revision, {"goal": "what is the weather in nyc?"}, {}, context)
-
-    return once
-
-
-# -- figures ---------------------------------------------------------------------------------------------------------
-
-
-async def microseconds(once: Run, runs: int = RUNS) -> float:
-    started = process_time()
-    for _ in range(runs):
-        await once()
-    return (process_time() - started) / runs * 1e6
-
-
-async def calls(once: Run) -> int:
+async def calls(once: Callable[[], Awaitable[Any]]) -> int:
     for _ in range(3):
         await once()
     profile = cProfile.Profile()
@@ -210,65 +110,59 @@ async def calls(once: Run) -> int:
     return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
 
 
-async def at_once(once: Run) -> tuple[float, float]:
-    """Wall-clock seconds of a thousand runs side by side, and milliseconds of processor time of each.
-
-    The best of the rounds each: on a busy machine the others mostly measure the neighbours.
-    """
-    rounds = []
-    for _ in range(ROUNDS):
-        started, cpu = perf_counter(), process_time()
-        await asyncio.gather(*(once() for _ in range(AT_ONCE)))
-        rounds.append((perf_counter() - started, (process_time() - cpu) / AT_ONCE * 1000))
-    return min(wall for wall, _ in rounds), min(cpu for _, cpu in rounds)
+def measure() -> list[Row]:
+    with peers.sides(*PEERS) as sides:
+        return [*own(sides), *crowd(sides)]
 
 
-async def measure() -> list[Row]:
-    ours = our_run(0)
-    there = [peer for peer in PEERS if importlib.util.find_spec(peer.needs)]
-    runs = {"ours": ours, **{peer.name: peer.make(0) for peer in there}}
-    for once in runs.values():
-        await microseconds(once, 20)
-    taken = {name: [] for name in runs}
-    for _ in range(ROUNDS):
-        for name, once in runs.items():
-            taken[name].append(await microseconds(once))
-    figures = {name: statistics.median(values) for name, values in taken.items()}
-    best = min((figures[peer.name] for peer in there), default=None)
-    absent = [peer.name for peer in PEERS if peer not in there]
-    note = "; ".join(f"{name} {figure:.0f} µs" for name, figure in figures.items())
-    note += f"; not run: {', '.join(absent)}" if absent else ""
-    ratio = figures["ours"] / best if best else None
-    counted = await calls(ours)
-    one, two, many = [await calls(lambda turns=turns: one_run(turns)) for turns in (1, 2, 22)]
+def own(sides: dict[str, Side]) -> list[Row]:
+    counted = peers.rounds(sides, 1, "calls")
+    one, two, many = [asyncio.run(calls(lambda turns=turns: one_run(turns))) for turns in (1, 2, 22)]
+    peers.rounds(sides, 1, "turns", runs=20)
+    taken = peers.rounds(sides, ROUNDS, "turns", runs=RUNS)
+    ratio = peers.ratio(taken, "us", *others(sides))
+    calls_of = "; ".join(f"{name} {figures[0]['calls']:,}" for name, figures in counted.items())
     return [
-        {"name": "calls of a two-turn run", "value": counted, "unit": "", "limit": 550, "note": await counts(there)},
+        {"name": "calls of a two-turn run", "value": counted["ours"][0]["calls"], "limit": 550, "note": calls_of},
         {"name": "calls of a later turn / of the first", "value": (many - two) / 20 / (two - one), "limit": 1.05},
-        {"name": "a two-turn run with one tool call", "value": figures["ours"], "unit": "µs", "note": "processor time"},
-        {"name": "the same / the fastest peer", "value": ratio or "not run", "unit": "×", "limit": 0.35, "note": note},
-        *await crowd(there),
+        {
+            "name": "a two-turn run with one tool call",
+            "value": peers.median(taken["ours"], "us"),
+            "unit": "µs",
+            "note": f"processor time, median of {ROUNDS} rounds of {RUNS}",
+        },
+        {
+            "name": "the same / the fastest peer",
+            "value": ratio or "not run",
+            "unit": "×",
+            "limit": 0.35,
+            "note": peers.said(taken, "us", "µs") if ratio else peers.MISSING,
+        },
     ]
 
 
-async def counts(there: list[Peer]) -> str:
-    return "; ".join([f"{peer.name} {await calls(peer.make(0))}" for peer in there])
+def others(sides: dict[str, Side]) -> list[str]:
+    return [name for name in sides if name != "ours"]
 
 
-async def crowd(there: list[Peer]) -> list[Row]:
-    tune_collector()  # as the `nextgen` command does
-    wall, cpu = await at_once(our_run(LATENCY))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    agno = next((peer for peer in there if peer.name == "Agno"), None)
-    theirs = (await at_once(agno.make(LATENCY)))[1] if agno else None
+def crowd(sides: dict[str, Side]) -> list[Row]:
+    taken = peers.rounds(sides, CROWDS, "crowd", number=AT_ONCE, latency=LATENCY)
     ideal = 2 * LATENCY
-    against = f"{cpu:.2f} ms against {theirs:.2f} ms" if theirs else f"{cpu:.2f} ms; not run: Agno"
+    ratio = peers.ratio(taken, "cpu_ms", "Agno")
+    peak = max(figures["peak_mb"] for figures in taken["ours"])
     return [
-        {"name": "1,000 runs at once / ideal", "value": wall / ideal, "unit": "×", "limit": 2.5, "note": f"{peak} MB"},
         {
-            "name": "1,000 runs at once, processor time / Agno",
-            "value": cpu / theirs if theirs else "not run",
+            "name": "1,000 runs at once on 50 ms turns / ideal",
+            "value": peers.median(taken["ours"], "wall") / ideal,
+            "unit": "×",
+            "limit": 2.5,
+            "note": peers.said(taken, "wall", "×", 1 / ideal) + f"; ours used {peak} MB",
+        },
+        {
+            "name": "the same, processor time / Agno",
+            "value": ratio or "not run",
             "unit": "×",
             "limit": 0.4,
-            "note": against,
+            "note": peers.said(taken, "cpu_ms", "ms a run") if ratio else peers.MISSING,
         },
     ]
