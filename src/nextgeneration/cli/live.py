@@ -212,8 +212,19 @@ class Progress:
         key = event.task or ""
         row = self._rows.get(key)
         if row is None:
-            row = self._rows[key] = Row(escaped(brief(label or key, WIDEST_LABEL), newlines=False))
+            row = self._placed(key, escaped(brief(label or key, WIDEST_LABEL), newlines=False))
         self._fresh.add(key)
+        return row
+
+    def _placed(self, key: str, label: str) -> Row:
+        """A new line; that of an agent called by another stands under it, after the others there."""
+        rows = list(self._rows.items())
+        above = [name for name in self._rows if key.startswith(f"{name}/")]
+        row = Row(f"{'  ' * (len(above) - 1)}└ {label}" if above else label)
+        family = max(above, key=len, default="")
+        places = [n for n, (name, _) in enumerate(rows, 1) if name == family or name.startswith(f"{family}/")]
+        rows.insert(places[-1] if above else len(rows), (key, row))
+        self._rows = dict(rows)
         return row
 
     # -- events ------------------------------------------------------------------------------------------------------

@@ -109,6 +109,13 @@ def test_the_end_of_what_a_model_says_is_what_its_agent_is_doing(voice):
     assert row.doing == "far:clever"
 
 
+def test_an_agent_called_by_another_stands_under_it(voice):
+    progress = Progress(voice, "m", "x")
+    for task, agent in (("t1", "boss"), ("t2", "other"), ("t1/1", "eve"), ("t1/1/2/1", "dan"), ("t1/3", "fay")):
+        progress.hear(Event("m", 1, "", "task.started", task, {"agent": agent}))
+    assert [row.label for row in progress.rows] == ["boss", "└ eve", "  └ dan", "└ fay", "other"]
+
+
 def test_another_missions_events_are_not_shown(voice):
     progress = Progress(voice, "m", "x")
     progress.hear(Event("other", 1, "", "task.started", "t1", {"agent": "eve"}))
