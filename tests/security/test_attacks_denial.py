@@ -153,7 +153,7 @@ async def test_ten_thousand_findings_become_a_report_in_reasonable_time_and_memo
         assert time.monotonic() - started < 30
         assert len(done.report.findings) == 10_000
         assert grown.most < 400
-        assert longest < 5
+        assert longest < 20
         page, document = markdown(done.report), sarif(done.report, "1")
         assert len(page) < 20 * MB
         assert len(document["runs"][0]["results"]) == 10_000

@@ -21,11 +21,12 @@ class Knowing:
     task: str
     _claim: Claim
     _judge: Judge
+    _position: int
 
     @property
     def begun(self) -> str | None:
-        """The name of the effect recorded at the task's first position; ``None`` when it never came so far."""
-        effect = self._claim.effects.get((self.task, 1))
+        """The name of the effect recorded at the task's next position; ``None`` when it never came so far."""
+        effect = self._claim.effects.get((self.task, self._position + 1))
         return None if effect is None else effect.name
 
     def spec(self, tool: str) -> ToolSpec:
