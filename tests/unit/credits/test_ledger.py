@@ -329,3 +329,19 @@ def test_errors_keep_their_integers_and_say_credits(books):
     assert error.message("fr").startswith("mission:mis_1/total laisse 1.000001 crédits")
     assert encoded(error.values).startswith(b'{"limit":"mission:mis_1/total","spent":0,"wanted":2500000')
     assert error.exit_code == 6
+
+
+def test_what_a_task_below_spends_counts_for_those_above(books, storage):
+    """Agents that an agent calls may not spend more than it may, however many they are."""
+    limit = Limit("task", "mis_1/t1", 100)
+    below = [replace(ADA, task=task) for task in ("t1/2", "t1/2/1", "t1/3")]
+    first = books.hold(60, limit, scopes=below[0])
+    books.settle(first, 50)
+    books.hold(40, limit, scopes=below[1])
+    with pytest.raises(HoldWaits):
+        books.hold(20, limit, scopes=below[2])
+    with pytest.raises(HoldWaits):
+        books.hold(20, limit)
+    other = replace(ADA, task="t11")
+    books.hold(90, Limit("task", "mis_1/t11", 100), scopes=other)
+    assert agree(storage)
