@@ -115,18 +115,23 @@ class Timed(Weather):
         return result
 
 
+def on_disk(folder: Path) -> Storage:
+    """A database file with its write-ahead log, each transaction synchronised."""
+    storage = Storage.open(f"sqlite:///{folder}/home/nextgen.db")
+    for pragma, wanted in {"journal_mode": "wal", "synchronous": FULL}.items():
+        found = storage.write_sync(lambda c, pragma=pragma: c.exec_driver_sql(f"PRAGMA {pragma}").scalar())
+        assert found == wanted, (pragma, found)
+    return storage
+
+
 @asynccontextmanager
 async def durable(
-    folder: Path, at_once: int, latency: float
+    folder: Path, at_once: int, latency: float, storage: Storage | None = None
 ) -> AsyncIterator[Callable[[int, int, list[float]], Awaitable[None]]]:
     """Missions accepted and claimed beforehand, no more than ``MISSIONS``; their leases are kept meanwhile."""
     workspace = folder / "workspace"
     workspace.mkdir()
-    storage = Storage.open(f"sqlite:///{folder}/home/nextgen.db")
-    wanted = {"journal_mode": "wal", "synchronous": FULL}
-    for pragma, value in wanted.items():
-        found = await storage.write(lambda c, pragma=pragma: c.exec_driver_sql(f"PRAGMA {pragma}").scalar())
-        assert found == value, (pragma, found)
+    storage = storage or on_disk(folder)
     missions, credits_of = Missions(storage, MissionSettings()), Credits(storage)
     for limit in RECORDED:
         await credits_of.set_limit(limit, by="human:bench")

@@ -4,12 +4,17 @@ import asyncio
 import cProfile
 import pstats
 
+from benchmarks.peers.measuring import loaded
 from benchmarks.thinking import agent, one_run, weather_model
 
+from nextgeneration.storage.database import Storage
 from nextgeneration.testing.thinking import InstantWorld
 
 MAX_CALLS = 550
 """Of a two-turn run with one tool call; the fastest rival needs about 1,500."""
+
+MAX_DURABLE_CALLS = 4_500
+"""Of the same as a task of a mission, with its record, its journal, two holds, their settlements and its report."""
 
 
 def calls_of(turns):
@@ -40,3 +45,20 @@ def test_the_run_that_is_counted_is_a_real_one():
     report = asyncio.run(one_run(2, world))
     assert report.analysis == "final: always sunny in nyc"
     assert [kind for kind, _ in world.taken] == ["think", "weather.get", "think"]
+
+
+def test_the_same_run_kept_durable_stays_cheap(tmp_path):
+    """In memory, so that the transactions are made and counted in the same thread."""
+
+    async def measure():
+        async with loaded("ours").durable(tmp_path, 1, 0.0, Storage.open("sqlite://")) as run:
+            for number in range(3):
+                await run(0, number, [])
+            profile = cProfile.Profile()
+            profile.enable()
+            await run(0, 3, ended := [])
+            profile.disable()
+            assert len(ended) == 3, "a call of the model, one of the tool, one of the model"
+            return pstats.Stats(profile).total_calls
+
+    assert asyncio.run(measure()) <= MAX_DURABLE_CALLS
