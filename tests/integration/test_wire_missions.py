@@ -173,6 +173,8 @@ async def test_the_demo_mission_runs_with_a_model_of_every_format(provider, watc
     assert said == {watched or provider in ALWAYS_STREAMED}
     called = {(event.task, event.data["tool"]) for event in events if event.type == "effect.intent"}
     assert {("t1", "compose.audit"), ("t1", "fs.read"), ("t2", "code.secrets"), ("t3", "fs.read")} <= called
+    wanted = [tuple(event.data["calls"]) for event in thoughts(events, "effect.outcome") if event.task == "t2"]
+    assert wanted == [("fs.read", "fs.read"), ("report",)], "two calls in one answer, then the report"
     tools = {evidence.source for entry in report.findings for evidence in entry.finding.evidence}
     assert {"compose.audit", "code.secrets", "fs.read"} <= tools
     assert all(entry.finding.evidence for entry in report.findings)

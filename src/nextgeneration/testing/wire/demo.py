@@ -24,21 +24,19 @@ TASKS: Mapping[str, tuple[str, Sequence[str]]] = {
 }
 """Agents of the plan: what each is asked, and after which others."""
 
-LOOKS: Mapping[str, Mapping[str, Any]] = {
-    "compose.audit": {},
-    "fs.read": {"path": "docker-compose.yml"},
-    "code.secrets": {},
-    "code.security": {},
-    "code.lint": {},
-}
-"""The calls an agent makes first, of the tools it has."""
+LOOKS: Mapping[str, Mapping[str, Any]] = {"compose.audit": {}, "fs.read": {"path": "docker-compose.yml"}}
+"""The calls of an agent that has no results yet, of the tools it has."""
+
+FILES = 2
+"""Files an agent reads itself: those of the worst that its playbook found."""
 
 NOTICED = ("starts the PDF printer", "The engine's socket is mounted for the PDF printer alone", "medium")
 """What the model notices itself: words of a line, the title and severity of the finding made of it."""
 
 _FINDING = re.compile(r"^- (\S+) \[(\w+)\] (\S+): (.+)$", re.MULTILINE)
 _REMEDY = re.compile(r"^- (p\d+): fs\.patch: (.+)$", re.MULTILINE)
-_FENCE = re.compile(r"<<<DATA (r\d+) (\w+) ([^>\s]+)>>>\n(.*?)\n<<<END \1 \2>>>", re.DOTALL)
+_PLACE = re.compile(r"\(([^():]+):\d+\)$")
+_FENCE = re.compile(r"<<<DATA ([pr]\d+) (\w+) ([^>\s]+)>>>\n(.*?)\n<<<END \1 \2>>>", re.DOTALL)
 _WORST = ("critical", "high", "medium", "low", "info")
 
 
@@ -48,7 +46,7 @@ class DemoModel:
 
     Attributes:
         tasks: agents of the plan, with what each is asked and after which others.
-        looks: the calls an agent makes first, of the tools it has.
+        looks: the calls of an agent that has no results yet, of the tools it has.
     """
 
     tasks: Mapping[str, tuple[str, Sequence[str]]] = field(default_factory=lambda: TASKS)
@@ -82,22 +80,28 @@ class DemoModel:
         return Say(json.dumps({"tasks": tasks, "unserved": []}))
 
     def _look(self, seen: Seen) -> Step:
-        """What can be looked at, all at once."""
-        calls = [Call(name, args) for name, args in self.looks.items() if seen.tool(name)]
+        """What can be looked at, all at once: the files of the worst found so far, or what every agent looks at."""
+        found = _found(_fenced(seen))
+        places = [place[1] for *_, title in found if (place := _PLACE.search(title))]
+        calls = [Call("fs.read", {"path": path}) for path in list(dict.fromkeys(places))[:FILES]]
+        if not calls:
+            calls = [Call(name, args) for name, args in self.looks.items()]
+        calls = [call for call in calls if seen.tool(call.name)]
         if not calls:
             return Call("report", {"status": "partial", "analysis": "None of my tools fits.", "missing": ["a tool"]})
-        what = ", ".join(call.name for call in calls)
-        return Calls(calls, text=f"I look with {what} first.")
+        what = ", ".join(str(call.args.get("path") or call.name) for call in calls if not isinstance(call.args, str))
+        return Calls(calls, text=f"I look at {what} myself.")
 
     def _report(self, seen: Seen) -> Step:
         """The report: what the results hold, what one of them shows besides, and the remedies they name."""
-        fenced = [fence for result in seen.results for fence in _FENCE.findall(result.text)]
-        found = list({one[0]: one for *_, text in fenced for one in _FINDING.findall(text)}.values())
+        fenced = _fenced(seen)
+        found = _found(fenced)
         counted = Counter(severity for _, severity, _, _ in found)
         tally = ", ".join(f"{counted[name]} {name}" for name in _WORST if counted[name]) or "nothing"
-        worst = sorted(found, key=lambda one: _WORST.index(one[1]))[:1]
-        first = f" First of all: {worst[0][3]}." if worst else ""
-        remedies = [name for *_, text in fenced for name, _ in _REMEDY.findall(text)][: 1 if seen.tool("fs.patch") else 0]
+        first = f" First of all: {found[0][3]}." if found else ""
+        remedies = [name for *_, text in fenced for name, _ in _REMEDY.findall(text)][
+            : 1 if seen.tool("fs.patch") else 0
+        ]
         report = {
             "status": "done",
             "analysis": f"My tools found {tally}.{first}",
@@ -108,6 +112,18 @@ class DemoModel:
         return Call("report", {key: value for key, value in report.items() if value})
 
 
+def _fenced(seen: Seen) -> list[tuple[str, str, str, str]]:
+    """What tools gave, as the request shows it: label, name of the fence, tool, text."""
+    texts = [turn.text for turn in seen.turns if turn.role == "user"] + [result.text for result in seen.results]
+    return [fence for text in texts for fence in _FENCE.findall(text)]
+
+
+def _found(fenced: Sequence[tuple[str, str, str, str]]) -> list[tuple[str, str, str, str]]:
+    """The findings in it, the worst first: id, severity, rule, title and place."""
+    found = {one[0]: one for *_, text in fenced for one in _FINDING.findall(text)}
+    return sorted(found.values(), key=lambda one: _WORST.index(one[1]))
+
+
 def _noticed(fenced: Sequence[tuple[str, str, str, str]]) -> list[dict[str, Any]]:
     words, title, severity = NOTICED
     for label, _, tool, text in fenced:
@@ -115,7 +131,14 @@ def _noticed(fenced: Sequence[tuple[str, str, str, str]]) -> list[dict[str, Any]
         if line:
             quote = line.split("\t")[-1].strip()
             about = {"title": title, "severity": severity, "rule": "socket-for-one-job", "path": "docker-compose.yml"}
-            return [{**about, "cites": [label], "quote": quote, "message": "A printing service of its own would need no socket."}]
+            return [
+                {
+                    **about,
+                    "cites": [label],
+                    "quote": quote,
+                    "message": "A printing service of its own would need no socket.",
+                }
+            ]
     return []
 
 
