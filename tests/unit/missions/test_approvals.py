@@ -159,7 +159,7 @@ def test_a_task_has_no_way_to_answer():
     public = {name for name in dir(TaskDoor) if not name.startswith("_")}
     assert public == {
         *("authorise", "begun", "call", "cost", "get", "masked", "models"),
-        *("offer", "offered", "put", "record", "spec", "think"),
+        *("offer", "offered", "put", "record", "spec", "think", "together"),
     }
 
 
