@@ -25,6 +25,7 @@ from nextgeneration.credits.schema import (
     HoldStatus,
     Limit,
     Period,
+    ReportLine,
     Room,
     Scopes,
     Settled,
@@ -152,6 +153,11 @@ class Ledger:
         return [
             self.settle(connection, hold, None, status=HoldStatus.UNCONFIRMED, at=at, tenant=tenant) for hold in dead
         ]
+
+    def tried(self, connection: Connection, key: str, *, tenant: str = LOCAL) -> ReportLine:
+        """What all tries of one call used that are settled, whoever made them."""
+        calls, charged, given, said = self._store.beneath(connection, tenant, f"{key}/")
+        return ReportLine(key, calls, int(charged), 0, 0, int(given), int(said), 0)
 
     def get(self, connection: Connection, hold_id: str, *, tenant: str = LOCAL) -> Settled:
         """One hold as it stands.

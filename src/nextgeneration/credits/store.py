@@ -152,6 +152,13 @@ class LedgerStore:
         """One hold, or ``None``."""
         return self._GET.first(connection, {"c_tenant": tenant, "c_id": hold})
 
+    def beneath(self, connection: Connection, tenant: str, prefix: str) -> Row:
+        """``calls, charged, input, output`` of all holds whose ids begin with ``prefix`` and that were charged."""
+        last = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        sums = [func.coalesce(func.sum(column), 0) for column in (_H.charged, _H.input, _H.output)]
+        wanted = select(func.count(), *sums).where(_H.tenant == tenant, _H.id >= prefix, _H.id < last)
+        return connection.execute(wanted.where(_H.status.in_(("settled", "unconfirmed")))).one()
+
     def sums(self, connection: Connection, tenant: str, account: str, bucket: str) -> tuple[int, int, int]:
         """``spent, held, granted`` of one account in one period, from the holds and grants themselves."""
         wanted = [_H.tenant == tenant, _concerns(account)]

@@ -12,6 +12,7 @@ from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Scopes, Settl
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.models import ModelRequest, Usage, Wish
+from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.risk import EffectRule
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.access import Candidate, ModelAccess
@@ -86,6 +87,14 @@ class Booking:
         self._access = access
         self._asked = asked
         self.effect = begun
+
+    async def before(self) -> Cost:
+        """What earlier tries of this call cost, whose process died or whose task was cut off."""
+        if self.effect is None:
+            return Cost()
+        ledger, key, tenant = self._access.credits.ledger, self._asked.key, self._shared.tenant
+        line = await self._shared.storage.read(lambda connection: ledger.tried(connection, key, tenant=tenant))
+        return Cost(model_calls=line.calls, credits=line.charged, input_tokens=line.input, output_tokens=line.output)
 
     async def reserve(self, candidate: Candidate, request: ModelRequest, seconds: float) -> Hold:
         """Hold the worst case and journal that the call is about to be made, in one transaction.

@@ -75,6 +75,7 @@ class Thought:
             OverBudget: what it could cost fits no limit.
             Parked: a human is asked whether to go on beyond a soft limit.
         """
+        self.cost += await self._booking.before()
         try:
             choice = self._access.gateway.candidates(self._asked.wish, self._asked.request)
         except ModelFailure as error:
@@ -160,7 +161,9 @@ class Thought:
                 return _unforeseen(candidate, error)
             if not self._claim.over:
                 about = {"tool": NAME, "position": self._asked.position, "model": candidate.name}
-                await self._booking.close(hold, None, HoldStatus.UNCONFIRMED, Draft("credits.unconfirmed", about))
+                lost = Draft("credits.unconfirmed", about)
+                charged = await self._booking.close(hold, None, HoldStatus.UNCONFIRMED, lost)
+                self.cost += Cost(credits=charged)
             raise
         except Exception as error:
             logger.exception("%s failed unforeseen", self._asked.key)
