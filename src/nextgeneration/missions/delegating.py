@@ -25,6 +25,7 @@ from nextgeneration.missions.judging import Judge, Judged
 from nextgeneration.missions.lineage import Lineage, TaskBudget
 from nextgeneration.missions.outcomes import recorded
 from nextgeneration.missions.performing import Performance, context_of
+from nextgeneration.missions.tainting import Taint
 from nextgeneration.security.permissions import PermissionRules
 from nextgeneration.storage.sealed import unseal
 
@@ -74,11 +75,14 @@ class Branch:
         cost: what the work below used so far.
     """
 
-    def __init__(self, door: Door, caller: TaskDoor, lineage: Lineage, position: int, guided: bool) -> None:
+    def __init__(
+        self, door: Door, caller: TaskDoor, lineage: Lineage, position: int, read: Taint, guided: bool
+    ) -> None:
         self._door = door
         self._claim = door.claim
         self._lineage = lineage
-        self._after = lineage.read
+        # As it was when the call was issued: what others gave since then comes in another order when it runs again.
+        self._after = read
         self._guided = guided
         self._children: list[TaskDoor] = []
         self._lineages: list[Lineage] = []

@@ -177,9 +177,9 @@ class TaskDoor(Keeping, Together, Knowing):
         self._position += 1
         self._calls += 1
         request = requested(self._claim, self._judge, self, self._position, tool, args, grant, self._taint())
-        return self._answer(request, self._calls, self.parked)
+        return self._answer(request, self._calls, self.parked, self._lineage.read)
 
-    async def _answer(self, request: Request, number: int, parked: tuple[str, ...]) -> ToolResult:
+    async def _answer(self, request: Request, number: int, parked: tuple[str, ...], read: Taint) -> ToolResult:
         slot = (self.task, request.position)
         self._ready(parked)
         await self._door.flights.landed(slot)
@@ -195,7 +195,7 @@ class TaskDoor(Keeping, Together, Knowing):
             raise OverBudget(scope=self.task, limit=limit, unit="tool_calls")
         if recorded is None:
             await self._fits("tool_calls", request)
-        performance = self._performance(request, recorded)
+        performance = self._performance(request, recorded, read)
         try:
             with self._noted():
                 if isinstance(performance, Delegation):
@@ -208,10 +208,10 @@ class TaskDoor(Keeping, Together, Knowing):
             if recorded is None and not performance.made:
                 self._door.tally.take(self.task, "tool_calls", -1)
 
-    def _performance(self, request: Request, recorded: Effect | None) -> Performance:
+    def _performance(self, request: Request, recorded: Effect | None, read: Taint) -> Performance:
         if delegating(request.tool):
             guided = bool(self._thoughts or self._guided)
-            branch = Branch(self._door, self, self._lineage, request.position, guided)
+            branch = Branch(self._door, self, self._lineage, request.position, read, guided)
             return Delegation(self._door, self._judge, request, recorded, self._seconds_left, branch)
         return Performance(self._door, self._judge, request, recorded, self._seconds_left)
 
