@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +26,26 @@ def house(tmp_path):
 
 def looking(**more):
     return FakeTool("t.look", lambda _a, _c: ToolResult(findings=(LEAK,), text="I looked", **more))
+
+
+class Rubbish:
+    async def process(self, input_data, context=None):
+        return {"status": "splendid"}
+
+
+class Hangs:
+    async def process(self, input_data, context=None):
+        await asyncio.Event().wait()
+
+
+class Bursts:
+    async def process(self, input_data, context=None):
+        raise RuntimeError("a pipe burst")
+
+
+def instead(worker):
+    """Hires ``worker`` for the plumber."""
+    return lambda hire: lambda revision, name: worker if revision.name == "plumber" else hire(revision, name)
 
 
 def codes(report):
@@ -175,18 +197,32 @@ async def test_an_agent_that_fails_costs_its_caller_nothing_but_its_result(house
 
 
 async def test_a_report_that_is_none_is_a_failed_report(house):
-    class Rubbish:
-        async def process(self, input_data, context=None):
-            return {"status": "splendid"}
-
     house.template("boss", call("plumber"))
     house.template("plumber", step("t.look"))
-    given_out = lambda hire: lambda revision, name: Rubbish() if name == "plumber" else hire(revision, name)  # noqa: E731
-    async with house.open(looking(), hire=given_out) as services:
+    async with house.open(looking(), hire=instead(Rubbish())) as services:
         report = await house.run(services)
         made = await effects(services, report.mission)
     assert report.tasks[0].status.value == "partial"
     assert "NG-AGENT-024" in made["t1", 1].outcome
+
+
+async def test_an_agent_that_hangs_is_ended_with_its_callers_time_and_not_its_caller(house):
+    house.template("boss", step("t.look"), call("plumber"), budget={"seconds": 0.5})
+    house.template("plumber", step("t.look"))
+    async with house.open(looking(), hire=instead(Hangs())) as services:
+        report = await house.run(services)
+    assert report.tasks[0].status.value == "over_budget"
+    assert [finding.id for finding in report.findings] == [LEAK.id], "what the caller had stays"
+
+
+async def test_an_agent_that_raises_is_a_failed_report(house):
+    house.template("boss", call("plumber"), step("t.look"))
+    house.template("plumber", step("t.look"))
+    async with house.open(looking(), hire=instead(Bursts())) as services:
+        report = await house.run(services)
+        made = await effects(services, report.mission)
+    assert [finding.id for finding in report.findings] == [LEAK.id]
+    assert '"status":"failed"' in made["t1", 1].outcome.replace(" ", "")
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -476,6 +512,16 @@ async def test_a_goal_nobody_fits_says_so(house):
         report = await house.run(services)
     assert report.tasks[0].status.value == "partial"
     assert any("qwertz" in line for line in report.tasks[0].missing)
+
+
+async def test_a_team_of_which_nobody_may_be_called_reports_why(house):
+    house.template("boss", call(goal="plumb the pipe"), keywords=["boss"], permissions={"deny": ["agent.run(plumber)"]})
+    house.template("plumber", step("t.look"), keywords=["plumb", "pipe"])
+    look = looking()
+    async with house.open(look) as services:
+        report = await house.run(services)
+    assert not look.calls, "a rule about an agent holds in a team too"
+    assert any("agent.run(plumber)" in line for line in report.tasks[0].missing)
 
 
 async def test_supervisors_of_supervisors(house):
