@@ -16,6 +16,14 @@ def test_every_setting_error_code_command_and_tool_is_documented():
     assert run.returncode == 0, f"run `python scripts/reference.py`: {run.stdout}{run.stderr}"
 
 
+@pytest.mark.slow
+def test_the_transcript_is_a_mission_as_it_happens_now():
+    """But for figures: they move with every word that models are told."""
+    script = [sys.executable, "scripts/transcript.py", "--check"]
+    run = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert run.returncode == 0, f"run `python scripts/transcript.py`: {run.stdout}{run.stderr}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
