@@ -203,6 +203,9 @@ async def test_the_demo_mission_runs_with_a_model_of_every_format(provider, watc
     assert used.credits == total.charged == price(server) > 0
     assert (total.held, total.unconfirmed) == (0, 0)
     assert agents == {"supervisor", *TASKS}
+    ends = [event.data["cost"] for event in events if event.type == "task.ended"]
+    own = sum(event.data["credits"] for event in thoughts(events, "effect.outcome") if "supervisor" in event.task)
+    assert sum(cost["credits"] for cost in ends) + own == used.credits, "the journal says what each task cost"
     assert SECRET not in json.dumps([event.as_dict() for event in events])
 
     shown = [event for event in pieces if event.type == "effect.progress" and event.data["tool"] == "model"]

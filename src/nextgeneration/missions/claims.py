@@ -143,7 +143,11 @@ class Claim(Lease):
             "findings": len(report.findings),
             "actions": len(report.actions),
             "missing": len(report.missing),
-            "cost": {"tool_calls": report.cost.tool_calls, "seconds": round(report.cost.seconds, 3)},
+            "cost": {
+                "tool_calls": report.cost.tool_calls,
+                **report.cost.model_dump(exclude_defaults=True),
+                "seconds": round(report.cost.seconds, 3),
+            },
         }
         await self.commit(Draft("task.ended", data, task_id), change=change)
         if task_id in self._tasks:
