@@ -117,7 +117,7 @@ def measure() -> list[Row]:
 
 def own(sides: dict[str, Side]) -> list[Row]:
     counted = peers.rounds(sides, 1, "calls")
-    one, two, many = [asyncio.run(calls(lambda turns=turns: one_run(turns))) for turns in (1, 2, 22)]
+    one, two, many = [asyncio.run(calls(functools.partial(one_run, turns))) for turns in (1, 2, 22)]
     peers.rounds(sides, 1, "turns", runs=20)
     taken = peers.rounds(sides, ROUNDS, "turns", runs=RUNS)
     ratio = peers.ratio(taken, "us", *others(sides))

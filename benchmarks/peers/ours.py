@@ -18,6 +18,7 @@ from benchmarks.thinking import CALLS, Weather, agent
 from nextgeneration.agents.context import TaskContext
 from nextgeneration.agents.manager import TemplateManager
 from nextgeneration.agents.runtimes.dispatch import run as run_agent
+from nextgeneration.credits.audit import verify
 from nextgeneration.credits.service import Credits
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Usage
 from nextgeneration.kernel.tools import ToolContext, ToolResult
@@ -146,6 +147,7 @@ async def durable(
         yield lambda lane, number, ended: lanes[lane].run(f"t{lane}_{number + at_once}", ended)
         for claim in claims:
             await claim.end("done", {})
+        assert await storage.read(verify) == [], "the books are wrong"
     finally:
         for keeper in keepers:
             keeper.cancel()
