@@ -19,15 +19,19 @@ from pathlib import Path
 
 from nextgeneration.agents.manager import TemplateManager
 from nextgeneration.kernel.actions import Proposal
+from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.findings import Evidence, Finding, Severity
 from nextgeneration.kernel.risk import EffectRule, RiskLabel
 from nextgeneration.kernel.tools import Happened, ToolResult
 from nextgeneration.missions.errors import EffectRefused
-from nextgeneration.missions.schema import MissionOptions, MissionRequest
+from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest
+from nextgeneration.models.gateway import Gateway
 from nextgeneration.services.assembly import open_services
 from nextgeneration.settings.agents import AgentFactoryConfig
+from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.missions import MissionSettings
+from nextgeneration.settings.models import ModelPrice, ModelProvider, ModelSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.storage import connections
 from nextgeneration.templates.library import TemplateLibrary
@@ -45,6 +49,10 @@ RULES = {
     "blind": EffectRule.ONCE,
     "denied": EffectRule.IDEMPOTENT,
 }
+
+
+MODEL_PRICE = ModelPrice(input=2, output=10)
+"""USD per million tokens: 200 and 1,000 micro-credits a token."""
 
 
 # -- the outside, as a tool reaches it ---------------------------------------------------------------------------------
@@ -183,7 +191,8 @@ class Life:
     the human is there), ``strike`` (index of a boundary's pass, or its name) and ``sign`` (the signal this process
     sends itself there), ``lease`` (seconds), ``builtin`` (the real tools), ``file_limit`` (bytes a file may have),
     ``actions`` (most that are put to the human), ``synchronous`` (how much SQLite syncs, when not as we open it),
-    ``seconds`` (what a call takes after the world has done it).
+    ``seconds`` (what a call takes after the world has done it), ``models`` (address of a provider on loopback),
+    ``answer_seconds`` (how long it is waited for), ``credits`` (micro-credits of each mission).
     """
 
     def __init__(self, order, say):
@@ -204,8 +213,24 @@ class Life:
             mission_settings=MissionSettings(lease_seconds=order.get("lease", 30.0)),
             tools=None if builtin else world_tools(self.world, self.trace, order.get("seconds", 0.0)),
             templates=Programs(config, TemplateLibrary(folder, builtin=False)),
+            models=self.models(),
             at=self.trace.at,
         )
+
+    def models(self):
+        """The way to one model at the provider; ``None`` where no provider was named."""
+        url = self.order.get("models")
+        if url is None:
+            return None
+        settings = ModelSettings(
+            discover=False,
+            keyring=False,
+            answer_seconds=self.order.get("answer_seconds", 60.0),
+            providers={"far": ModelProvider(url=url, models=["thinker"])},
+            prices={"far:thinker": MODEL_PRICE},
+        )
+        here = Environment(variables={}, home=self.root)
+        return Gateway(settings, clock=SystemClock(), environment=here, home=self.root / "home")
 
     async def live(self):
         async with self.opened() as services:
@@ -216,7 +241,9 @@ class Life:
         mine, refused = set(), set()
         for key, goal in self.order.get("accept", ()):
             options = MissionOptions(actions=self.order.get("actions", 3))
-            request = MissionRequest(goal=goal, workspace=str(self.root / "workspace"), options=options)
+            budget = MissionBudget(credits=self.order.get("credits"))
+            workspace = str(self.root / "workspace")
+            request = MissionRequest(goal=goal, workspace=workspace, options=options, budget=budget)
             mission = await services.missions.accept(request, key=key)
             self.say({"accepted": mission.id})
             mine.add(mission.id)
@@ -344,6 +371,16 @@ class Child:
         return {"code": os.waitstatus_to_exitcode(status), "said": said}
 
 
+def load_models():
+    """Import here, once, what each life that asks models would import by itself."""
+    import langchain_core.messages.ai
+    import langchain_openai
+
+    import nextgeneration.models.langchain.messages
+
+    return langchain_core, langchain_openai, nextgeneration
+
+
 def weaken_durability(level):
     """Take the sync out of every commit: a copy weakened on purpose."""
     connect = connections.connect
@@ -382,6 +419,8 @@ def serve():
     for line in sys.stdin:
         order = json.loads(line)
         if "start" in order:
+            if order["start"].get("models"):
+                load_models()
             child = Child(order["start"])
             children[child.pid] = child
             answer = {"pid": child.pid}
