@@ -117,32 +117,12 @@ class Missions:
             IdempotencyConflict: the key stands for another request.
             StateExposed: the workspace holds our own state.
         """
-        self._apart(request.workspace)
-        goal, budget = self._goal(request.goal), self._budget(request)
-        shared, at = self._shared, iso(self._shared.clock.now())
-        mission = Mission(
-            id=new_id("mis"),
-            tenant=shared.tenant,
-            status=MissionStatus.QUEUED,
-            goal=goal,
-            workspace=clean(request.workspace),
-            lang=request.lang,
-            budget=budget,
-            options=request.options,
-            attempt=0,
-            holder=None,
-            lease_until=None,
-            seq=1,
-            tool_calls=0,
-            seconds=0.0,
-            cancelled_by=None,
-            reason="",
-            created_at=at,
-            ended_at=None,
-        )
+        mission = self._mission(request)
+        shared, at = self._shared, mission.created_at
         row = _row(mission)
-        event = Event(mission.id, 1, at, "mission.accepted", None, {"goal": goal, "workspace": mission.workspace})
-        asked = "" if key is None else digest([goal, mission.workspace, mission.lang, row["budget"], row["options"]])
+        about = {"goal": mission.goal, "workspace": mission.workspace}
+        event = Event(mission.id, 1, at, "mission.accepted", None, about)
+        asked = "" if key is None else digest([*about.values(), mission.lang, row["budget"], row["options"]])
 
         def op(connection: Connection) -> str:
             if key is not None:
@@ -165,6 +145,29 @@ class Missions:
         shared.bus.publish(event)
         shared.at("mission.accepted")
         return mission
+
+    def _mission(self, request: MissionRequest) -> Mission:
+        self._apart(request.workspace)
+        return Mission(
+            id=new_id("mis"),
+            tenant=self._shared.tenant,
+            status=MissionStatus.QUEUED,
+            goal=self._goal(request.goal),
+            workspace=clean(request.workspace),
+            lang=request.lang,
+            budget=self._budget(request),
+            options=request.options,
+            attempt=0,
+            holder=None,
+            lease_until=None,
+            seq=1,
+            tool_calls=0,
+            seconds=0.0,
+            cancelled_by=None,
+            reason="",
+            created_at=iso(self._shared.clock.now()),
+            ended_at=None,
+        )
 
     def _goal(self, text: str) -> str:
         goal = clean(text).strip()
