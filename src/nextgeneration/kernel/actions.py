@@ -43,8 +43,8 @@ class Action(BaseModel):
     """A proposal made an agent's own: it stands in its report and waits for a human.
 
     ``untrusted`` are the tools whose labelled results a model had read when it proposed this: what stands there may
-    have asked for it. ``through`` are the templates of the agents it came up through to the one whose report it stands in:
-    their permissions hold too.
+    have asked for it. ``through`` are the templates of the agents it came up through to the one whose report it stands
+    in: their permissions hold too.
     """
 
     model_config = ConfigDict(frozen=True)
