@@ -19,11 +19,14 @@ from typing import Any
 import pytest
 
 from nextgeneration.cli.main import run_command
+from nextgeneration.credits.schema import ReportLine
 from nextgeneration.events.schema import Event
+from nextgeneration.kernel.reports import Cost
 from nextgeneration.missions.schema import MissionOptions, MissionRequest
 from nextgeneration.models import retries
 from nextgeneration.services.assembly import open_services
 from nextgeneration.services.records import open_records
+from nextgeneration.supervisor.outcome import MissionReport
 from nextgeneration.supervisor.render.markdown import markdown
 from nextgeneration.testing.process import new_process
 from nextgeneration.testing.wire import Fails, RateLimited, Resets, Say, Seen, Step, WireServer
@@ -138,6 +141,36 @@ def price(server: WireServer) -> int:
     return INPUT * server.total.input + OUTPUT * server.total.output
 
 
+def findings_rest_on_tools(report: MissionReport) -> None:
+    """Each finding has evidence, and what the model added quotes what it read."""
+    assert all(entry.finding.evidence for entry in report.findings)
+    tools = {evidence.source for entry in report.findings for evidence in entry.finding.evidence}
+    assert {"compose.audit", "code.secrets", "fs.read"} <= tools
+    noticed = next(entry.finding for entry in report.findings if entry.finding.rule.startswith("model."))
+    assert noticed.evidence[0].excerpt.endswith("# starts the PDF printer")
+
+
+def prose_rests_on_the_report(report: MissionReport) -> None:
+    """Each sentence names something of the report; the one that named nothing is gone."""
+    known = {one.id for one in (*report.findings, *report.tasks, *(outcome.action for outcome in report.actions))}
+    assert 3 <= len(report.prose) <= 5
+    assert all({*s.findings, *s.tasks, *s.actions} & known for s in report.prose)
+    assert not any("older than it looks" in s.text for s in report.prose)
+    assert report.prose[0].text in markdown(report)
+
+
+def books_agree(server: WireServer, total: ReportLine, used: Cost, events: list[Event]) -> None:
+    """What the provider billed is what the ledger, the report and the journal say."""
+    bill = server.total
+    assert used.model_calls == total.calls == len(server.billed) == len(thoughts(events))
+    assert (used.input_tokens, used.output_tokens) == (total.input, total.output) == (bill.input, bill.output)
+    assert used.credits == total.charged == price(server) > 0
+    assert (total.held, total.unconfirmed) == (0, 0)
+    ends = [event.data["cost"] for event in events if event.type == "task.ended"]
+    own = sum(event.data["credits"] for event in thoughts(events, "effect.outcome") if "supervisor" in event.task)
+    assert sum(cost["credits"] for cost in ends) + own == used.credits
+
+
 # -- the whole way -----------------------------------------------------------------------------------------------------
 
 
@@ -175,11 +208,7 @@ async def test_the_demo_mission_runs_with_a_model_of_every_format(provider, watc
     assert {("t1", "compose.audit"), ("t1", "fs.read"), ("t2", "code.secrets"), ("t3", "fs.read")} <= called
     wanted = [tuple(event.data["calls"]) for event in thoughts(events, "effect.outcome") if event.task == "t2"]
     assert wanted == [("fs.read", "fs.read"), ("report",)], "two calls in one answer, then the report"
-    tools = {evidence.source for entry in report.findings for evidence in entry.finding.evidence}
-    assert {"compose.audit", "code.secrets", "fs.read"} <= tools
-    assert all(entry.finding.evidence for entry in report.findings)
-    noticed = next(entry.finding for entry in report.findings if entry.finding.rule.startswith("model."))
-    assert noticed.evidence[0].excerpt.endswith("# starts the PDF printer")
+    findings_rest_on_tools(report)
 
     (patch,) = [one for one in report.actions if one.status.value != "offered"]
     assert (patch.action.tool, patch.status.value, patch.decided_by) == ("fs.patch", "verified", "human:ada")
@@ -187,25 +216,14 @@ async def test_the_demo_mission_runs_with_a_model_of_every_format(provider, watc
     kinds = [event.type for event in events]
     assert kinds.index("approval.asked") < kinds.index("approval.decided") < kinds.index("action.verified")
 
-    known_ids = {entry.id for entry in report.findings} | {task.id for task in report.tasks} | {patch.action.id}
-    assert 3 <= len(report.prose) <= 5
-    assert all({*s.findings, *s.tasks, *s.actions} & known_ids for s in report.prose)
-    assert not any("older than it looks" in s.text for s in report.prose), "it rested on nothing"
-    assert report.prose[0].text in markdown(report)
+    prose_rests_on_the_report(report)
 
     intents = thoughts(events)
     assert {event.data["model"] for event in intents} == {f"far:{MODELS[provider]}"}
     assert all(event.data["why"] for event in intents)
     assert {event.task for event in intents} == {"supervisor.plan", "t1", "t2", "t3", "supervisor.prose"}
-    used, bill = report.cost, server.total
-    assert used.model_calls == total.calls == len(server.billed) == len(intents)
-    assert (used.input_tokens, used.output_tokens) == (total.input, total.output) == (bill.input, bill.output)
-    assert used.credits == total.charged == price(server) > 0
-    assert (total.held, total.unconfirmed) == (0, 0)
     assert agents == {"supervisor", *TASKS}
-    ends = [event.data["cost"] for event in events if event.type == "task.ended"]
-    own = sum(event.data["credits"] for event in thoughts(events, "effect.outcome") if "supervisor" in event.task)
-    assert sum(cost["credits"] for cost in ends) + own == used.credits, "the journal says what each task cost"
+    books_agree(server, total, report.cost, events)
     assert SECRET not in json.dumps([event.as_dict() for event in events])
 
     shown = [event for event in pieces if event.type == "effect.progress" and event.data["tool"] == "model"]
