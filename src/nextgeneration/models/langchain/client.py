@@ -180,7 +180,7 @@ class LangChainClient:
         from nextgeneration.models.langchain.answers import finish_of, text_of
 
         heard.written = self._written()
-        most = request.max_output * ROOM + SLACK
+        most = _most(request)
         stream: AsyncIterator[Any] = chat.astream(out.messages, **self._parameters(chat, out, request))
         async with aclosing(stream) as chunks:  # type: ignore[type-var]
             while True:
@@ -294,7 +294,9 @@ class LangChainClient:
         told = [usage for piece in heard.pieces if (usage := usage_of(piece)) is not None]
         error.usage = sum(told, Usage()) if told else None
         if error.usage is None:
-            seen = min(heard.length + len(heard.pieces), request.max_output)
+            seen = heard.length + len(heard.pieces)
+            if heard.length <= _most(request):
+                seen = min(seen, request.max_output)
             error.usage = Usage(prompt_tokens(request, self._facts.image), seen, estimated=True)
         elif heard.finish:
             error.spent = "known"
@@ -303,6 +305,11 @@ class LangChainClient:
     @property
     def _secret(self) -> str:
         return self._source.key.get_secret_value() if self._source.key is not None else ""
+
+
+def _most(request: ModelRequest) -> int:
+    """Characters that no answer of the asked length has."""
+    return request.max_output * ROOM + SLACK
 
 
 def _nobody(piece: str) -> None:

@@ -27,6 +27,9 @@ from nextgeneration.models.errors import (
     StreamBroken,
 )
 
+LONGEST = 1e7
+"""Most seconds that a provider can ask us to wait; whatever is longer is as good as never."""
+
 DETAIL = 300
 """Most characters of what a provider said that are shown."""
 
@@ -162,7 +165,7 @@ def retry_after(headers: Mapping[str, str], chain: list[BaseException], clock: C
     # Google says it in the body, as `"retryDelay": "17s"`.
     for each in chain:
         if match := re.search(r"retryDelay['\"]?:\s*['\"](\d+(?:\.\d+)?)s", str(each)):
-            return float(match[1])
+            return min(float(match[1]), LONGEST)
     return None
 
 
@@ -171,7 +174,7 @@ def _seconds(text: str, per: float) -> float | None:
         value = float(text) / per
     except ValueError:
         return None
-    return value if 0 <= value < 10**7 else None
+    return min(value, LONGEST) if value >= 0 else None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
