@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from tests.integration.far_house import accounts, agree, answer, books, mark, template
+from tests.integration.far_house import accounts, agree, answer, books, mark, purpose, template
 from tests.integration.faults_driver_world import heard
 
 from nextgeneration.credits.schema import Limit
@@ -256,3 +256,64 @@ def test_processes_side_by_side_never_pass_a_hard_limit_not_even_when_they_are_k
     refused = [e for a in found.values() for e in a.journal if e.type == "effect.refused" and e.data["tool"] == "model"]
     assert refused, "the limit was tried"
     assert far.requests
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("how", ["Ctrl-C", "cancelled"])
+def test_cut_off_in_order_inside_a_call_it_is_charged_at_once(root, lives, how):
+    """Ctrl-C leaves the mission resumable, a cancellation ends it; in both nothing stays held by whoever left."""
+    asking = threading.Event()
+
+    def stalling(seen):
+        if purpose(seen) == "plan" or asking.is_set():
+            return answer(seen)
+        asking.set()
+        return Stalls("during", answer(seen))
+
+    with WireServer(strict=False) as far:
+        far.answers(stalling)
+        pid = lives.start(root, models=far.url, accept=accepting(1))
+        mission = lives.hear(pid, "accepted")
+        assert asking.wait(60)
+        time.sleep(0.1)
+        if how == "Ctrl-C":
+            os.kill(pid, signal.SIGINT)
+        else:
+            lives.whole(root, do="cancel", mission=mission)
+        lives.end(pid)
+        account = accounts(root, far)["mark-1"]
+        assert account.open == 0, "who leaves in order settles what it held"
+        assert len(account.unconfirmed) >= 1
+        assert account.charged >= sum(account.bills)
+        assert account.status == ("queued" if how == "Ctrl-C" else "cancelled")
+        lives.whole(root, models=far.url, all=True)
+    account = accounts(root, far)["mark-1"]
+    agree(account, how)
+    assert account.status == ("done" if how == "Ctrl-C" else "cancelled")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_workers_that_race_for_a_dead_mission_charge_what_it_held_once(root, lives):
+    victim, struck = queue.SimpleQueue(), set()
+
+    def killing(seen):
+        if purpose(seen) != "work" or mark(seen) in struck:
+            return answer(seen)
+        struck.add(mark(seen))
+        pid = victim.get(timeout=30)
+        return Does("during", lambda: os.kill(pid, signal.SIGKILL), answer(seen))
+
+    with WireServer(strict=False) as far:
+        far.answers(killing)
+        for name in range(3):
+            pid = lives.start(root, models=far.url, accept=accepting(name))
+            victim.put(pid)
+            assert lives.end(pid)[0] == -signal.SIGKILL
+        racing = [lives.start(root, models=far.url, all=True) for _ in range(3)]
+        assert [lives.end(pid)[0] for pid in racing] == [0, 0, 0], lives.errors()
+        lives.whole(root, models=far.url, all=True)
+    for name, account in accounts(root, far).items():
+        agree(account, name)
+        assert (account.status, len(account.settled)) == ("done", CALLS)
