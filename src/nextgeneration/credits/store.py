@@ -6,7 +6,7 @@ Statements of the hot path are :class:`Prepared`; the others are plain Core.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     BindParameter,
@@ -74,6 +74,25 @@ def touched(tenant: str, accounts: Sequence[str], at: str) -> Values:
     return values
 
 
+def _concerns(scope: str) -> ColumnElement[bool]:
+    """The holds that count in an account of this scope."""
+    if scope == "task":
+        below = func.substr(_H.task, 1, bindparam("c_length")) == bindparam("c_below")
+        return and_(_H.mission == bindparam("c_mission"), or_(_H.task == bindparam("c_task"), below))
+    column: ColumnElement[str] = credit_holds.c[scope]
+    return column == bindparam("c_name")
+
+
+def _sums(scope: str, *, bounded: bool) -> Prepared:
+    """What is spent and held in an account of this scope, in one period or in all of them."""
+    wanted = [_H.tenant == bindparam("c_tenant"), _concerns(scope)]
+    if bounded:
+        wanted += [_H.at >= bindparam("c_bucket"), _H.at < bindparam("c_until")]
+    spent = func.coalesce(func.sum(_H.charged), 0)
+    held = func.coalesce(func.sum(case((_H.status == HELD, _H.amount), else_=0)), 0)
+    return Prepared(select(spent, held).where(*wanted))
+
+
 class LedgerStore:
     """Holds with their postings, and the balances of what is limited."""
 
@@ -111,6 +130,16 @@ class LedgerStore:
         .returning(*credit_holds.columns)
     )
     _GET = Prepared(select(credit_holds).where(_H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id")))
+
+    _SUMS: ClassVar = {(scope, bounded): _sums(scope, bounded=bounded) for scope in SCOPES for bounded in (False, True)}
+    _GRANTED = Prepared(
+        select(func.coalesce(func.sum(_G.amount), 0)).where(
+            _G.tenant == bindparam("c_tenant"),
+            _G.account == bindparam("c_account"),
+            _G.bucket == bindparam("c_bucket"),
+        )
+    )
+    _KEEP = Prepared(insert(credit_balances), [column.name for column in credit_balances.columns])
 
     def limits(self, connection: Connection, values: Values) -> list[Row]:
         """``account, period, amount, kind`` of the recorded limits that apply to :func:`touched` accounts."""
@@ -161,19 +190,18 @@ class LedgerStore:
 
     def sums(self, connection: Connection, tenant: str, account: str, bucket: str) -> tuple[int, int, int]:
         """``spent, held, granted`` of one account in one period, from the holds and grants themselves."""
-        wanted = [_H.tenant == tenant, _concerns(account)]
-        if bucket:
-            wanted += [_H.at >= bucket, _H.at < bucket + "~"]
-        spent = func.coalesce(func.sum(_H.charged), 0)
-        held = func.coalesce(func.sum(case((_H.status == HELD, _H.amount), else_=0)), 0)
-        row = connection.execute(select(spent, held).where(*wanted)).one()
-        mine = (_G.tenant == tenant, _G.account == account, _G.bucket == bucket)
-        granted = connection.execute(select(func.coalesce(func.sum(_G.amount), 0)).where(*mine)).scalar_one()
-        return int(row[0]), int(row[1]), int(granted)
+        scope, _, name = account.partition(":")
+        mission, _, task = name.partition("/")
+        values: Values = {"c_tenant": tenant, "c_account": account, "c_bucket": bucket, "c_until": bucket + "~"}
+        values |= {"c_name": name, "c_mission": mission, "c_task": task}
+        values |= {"c_below": f"{task}/", "c_length": len(task) + 1}
+        spent, held = self._SUMS[scope, bool(bucket)].first(connection, values)
+        (granted,) = self._GRANTED.first(connection, values)
+        return int(spent), int(held), int(granted)
 
     def keep(self, connection: Connection, row: Values) -> None:
         """Begin to keep a balance."""
-        connection.execute(insert(credit_balances), row)
+        self._KEEP.run(connection, row)
 
     def extend(self, connection: Connection, tenant: str, account: str, bucket: str, amount: int) -> None:
         """Add to what was granted to a balance."""
@@ -332,15 +360,3 @@ def _group(by: str) -> ColumnElement[str]:
     if by == "task":
         return _H.mission + literal_column("'/'") + _H.task
     return credit_holds.c[by]
-
-
-def _concerns(account: str) -> ColumnElement[bool]:
-    """The holds that count in an account."""
-    scope, _, name = account.partition(":")
-    if scope == "tenant":
-        return or_(_H.tenant == name)
-    if scope == "task":
-        mission, _, task = name.partition("/")
-        below = func.substr(_H.task, 1, len(task) + 1) == f"{task}/"
-        return and_(_H.mission == mission, or_(_H.task == task, below))
-    return credit_holds.c[scope] == name

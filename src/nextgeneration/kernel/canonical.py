@@ -41,8 +41,12 @@ def _plain(value: Any) -> bool:
         return True
     if kind is int:
         return bool(-_SAFE < value < _SAFE)
+    # Written out: this looks at every value of every prompt.
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _plain(part) for key, part in value.items())
+        for key, part in value.items():
+            if type(key) is not str or not key.isascii() or not (type(part) is str or _plain(part)):
+                return False
+        return True
     if kind is list:
         return all(map(_plain, value))
     return False

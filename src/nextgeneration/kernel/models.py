@@ -28,6 +28,14 @@ class ToolSchema:
     name: str
     description: str
     parameters: Mapping[str, Any]
+    _digest: str = field(default="", init=False, repr=False, compare=False)
+
+    def digest(self) -> str:
+        """By what it is recognised; made once, because every turn shows the same tools."""
+        if not self._digest:
+            data = [self.name, self.description, dict(self.parameters)]
+            object.__setattr__(self, "_digest", digest(data))
+        return self._digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,13 @@ class Message:
     failed: bool = False
     images: tuple[Image, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    _digest: str = field(default="", init=False, repr=False, compare=False)
+
+    def digest(self) -> str:
+        """By what it is recognised; made once, because every later turn sends it again."""
+        if not self._digest:
+            object.__setattr__(self, "_digest", digest(self.as_data()))
+        return self._digest
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON, without what is empty."""
@@ -108,20 +123,21 @@ class ModelRequest:
     temperature: float | None = None
     stable: int = 0
 
-    def as_data(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "messages": [message.as_data() for message in self.messages],
-            "tools": [[tool.name, tool.description, dict(tool.parameters)] for tool in self.tools],
-            "max_output": self.max_output,
-            "schema": None if self.schema is None else dict(self.schema),
-            "required": self.required,
-            "temperature": self.temperature,
-        }
-
     def digest(self) -> str:
-        """By what the request is recognised at a replay; the model that answers is no part of it."""
-        return digest(self.as_data())
+        """By what the request is recognised at a replay; the model that answers is no part of it.
+
+        Over the digests of its messages and tools, so that a turn costs what is new in it.
+        """
+        return digest(
+            {
+                "messages": [message.digest() for message in self.messages],
+                "tools": [tool.digest() for tool in self.tools],
+                "max_output": self.max_output,
+                "schema": None if self.schema is None else dict(self.schema),
+                "required": self.required,
+                "temperature": self.temperature,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)

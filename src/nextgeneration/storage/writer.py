@@ -171,7 +171,8 @@ class ThreadWriter(Transactions):
 
     def __init__(self, connection: Connection, driver: sqlite3.Connection, busy_seconds: float = 30.0) -> None:
         super().__init__(connection, driver, busy_seconds)
-        self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Job[Any]] | None] = SimpleQueue()
+        self._handed: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="nextgeneration-writer", daemon=True)
@@ -182,8 +183,17 @@ class ThreadWriter(Transactions):
 
         An operation that was handed over runs even when its caller is cancelled meanwhile.
         """
-        job = Job(op, asyncio.get_running_loop())
-        self._put(job)
+        loop = asyncio.get_running_loop()
+        job = Job(op, loop)
+        with self._closing:
+            self._refuse_when_over()
+            handed = self._handed.get(loop)
+            if handed is None:
+                # One wake of the writer for all that this turn of the loop hands over.
+                self._handed[loop] = [job]
+                loop.call_soon(self._hand_over, loop)
+            else:
+                handed.append(job)
         assert job.future is not None  # noqa: S101 - a job with a loop has one
         return await job.future
 
@@ -191,7 +201,9 @@ class ThreadWriter(Transactions):
         """The same for callers without an event loop."""
         ready = threading.Event()
         job = Job(op, None, ready)
-        self._put(job)
+        with self._closing:
+            self._refuse_when_over()
+            self._queue.put([job])
         ready.wait()
         if job.error is not None:
             raise job.error
@@ -203,14 +215,21 @@ class ThreadWriter(Transactions):
             if self._closed:
                 return
             self._closed = True
+            for jobs in self._handed.values():
+                self._queue.put(jobs)
+            self._handed.clear()
             self._queue.put(None)
         self._thread.join()
 
-    def _put(self, job: Job[Any]) -> None:
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._closing:
-            if self._closed or not self._thread.is_alive():
-                raise StorageClosed
-            self._queue.put(job)
+            jobs = self._handed.pop(loop, None)
+            if jobs is not None:
+                self._queue.put(jobs)
+
+    def _refuse_when_over(self) -> None:
+        if self._closed or not self._thread.is_alive():
+            raise StorageClosed
 
     def _run(self) -> None:
         try:
@@ -224,12 +243,12 @@ class ThreadWriter(Transactions):
         """The next group: at least one job, or none when the writer was closed."""
         queue = self._queue
         jobs: list[Job[Any]] = []
-        job = queue.get()
-        while job is not None:
-            jobs.append(job)
-            if len(jobs) == GROUP or queue.empty():
+        handed = queue.get()
+        while handed is not None:
+            jobs += handed
+            if len(jobs) >= GROUP or queue.empty():
                 return jobs
-            job = queue.get()
+            handed = queue.get()
         queue.put(None)
         return jobs
 
@@ -237,11 +256,13 @@ class ThreadWriter(Transactions):
         """Answer whoever still waits: nobody may hang on a thread that has ended."""
         with self._closing:
             self._closed = True
+            for jobs in self._handed.values():
+                self._queue.put(jobs)
+            self._handed.clear()
         while not self._queue.empty():
-            job = self._queue.get()
-            if job is not None:
-                _fail([job], StorageClosed())
-                _deliver([job])
+            jobs = self._queue.get() or []
+            _fail(jobs, StorageClosed())
+            _deliver(jobs)
 
 
 def _deliver(jobs: list[Job[Any]]) -> None:

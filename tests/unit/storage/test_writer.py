@@ -228,22 +228,46 @@ def test_nobody_hangs_on_a_writer_that_ended(storage, monkeypatch):
 
 
 async def test_a_loop_that_closed_does_not_stop_the_writer(storage):
+    gate = threading.Event()
+
     def other_loop():
         loop = asyncio.new_event_loop()
-        gate = threading.Event()
-        loop.run_until_complete(start(loop, gate))
+        loop.run_until_complete(start(loop))
         loop.close()
         gate.set()
 
-    async def start(loop, gate):
-        storage._writer._put(Job(lambda c: gate.wait(5), loop))
-
-    from nextgeneration.storage.writer import Job
+    async def start(loop):
+        waiting = loop.create_task(storage.write(lambda c: gate.wait(30)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
 
     thread = threading.Thread(target=other_loop)
     thread.start()
     thread.join()
     assert await storage.write(put(1)) == 1
+
+
+async def test_what_one_turn_of_the_loop_hands_over_is_done_in_its_order(storage):
+    seen = []
+    await asyncio.gather(*(storage.write(lambda _c, n=n: seen.append(n)) for n in range(9)))
+    assert seen == list(range(9))
+
+
+def test_what_was_handed_over_before_the_end_is_finished(storage):
+    done = []
+
+    async def hand_over():
+        waiting = asyncio.create_task(storage.write(lambda _c: done.append(1)))
+        await asyncio.sleep(0)
+        storage.close()
+        await waiting
+        with pytest.raises(StorageClosed):
+            await storage.write(lambda _c: done.append(2))
+
+    asyncio.run(hand_over())
+    assert done == [1]
 
 
 async def test_another_process_that_holds_the_file_is_waited_for_then_named(storage, tmp_path):
