@@ -23,11 +23,11 @@ from nextgeneration.missions.aloud import Aloud
 from nextgeneration.missions.billing import Bill
 from nextgeneration.missions.booking import NAME, Asked, Booking
 from nextgeneration.missions.entries import NOTE
-from nextgeneration.missions.errors import ModelsFailed, OverBudget
+from nextgeneration.missions.errors import EffectRefused, ModelsFailed, OverBudget
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.outcomes import refused_as, remake
 from nextgeneration.missions.records import Effect
-from nextgeneration.models.errors import ModelFailure, ModelTimedOut, NoModel, RubbishAnswer
+from nextgeneration.models.errors import ModelFailure, ModelTimedOut, ModelUnreachable, NoModel, RubbishAnswer
 from nextgeneration.models.retries import delay
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import plain, seal, unseal
@@ -118,7 +118,9 @@ class Thought:
             if isinstance(answer, ModelAnswer):
                 return await self._settled(candidate, hold, answer)
             await self._lost(candidate, hold, answer)
-            pause = delay(answer, tries, jitter=self._access.random())
+            # On this machine a server is there or it is not: nothing is gained by knocking again.
+            gone = candidate.local and isinstance(answer, ModelUnreachable)
+            pause = None if gone else delay(answer, tries, jitter=self._access.random())
             if pause is None or pause >= self._seconds_left():
                 raise answer
             await asyncio.sleep(pause)
@@ -229,13 +231,18 @@ class Thought:
         await self._ended("failed", {"problem": problem}, problem)
         return models_failed(problem)
 
-    async def _over(self, error: HoldRefused) -> OverBudget:
-        """Record that no limit leaves room for the call; what to raise."""
-        scope = str(error.values.get("limit") or error.values.get("account") or error.values.get("model"))
-        left = error.values.get("left", 0)
-        over = OverBudget(scope=scope, limit=str(left), unit="credits")
-        await self._ended("refused", {"refusal": refused_as(over)}, error.problem(self._claim.mission.lang))
-        return over
+    async def _over(self, error: HoldRefused) -> OverBudget | EffectRefused:
+        """Record that nothing was held for the call; what to raise.
+
+        A limit that leaves too little ends the task; an account that is stopped, a price nobody knows or a wait that
+        was too long only means that no model can be asked: the agent goes on without.
+        """
+        lang = self._claim.mission.lang
+        refused: OverBudget | EffectRefused = EffectRefused(tool=NAME, why=error.message(lang))
+        if isinstance(error, OverLimit):
+            refused = OverBudget(scope=str(error.limit), limit=str(error.left), unit="credits")
+        await self._ended("refused", {"refusal": refused_as(refused)}, error.problem(lang))
+        return refused
 
     async def _ended(self, status: str, outcome: dict[str, Any], problem: dict[str, Any]) -> None:
         spent = self.cost.model_dump(exclude_defaults=True)

@@ -67,7 +67,8 @@ class ModelSettings(SettingsGroup):
         "and what `nextgen models add` keeps",
     )
     use: list[str] = Field(
-        default=[], description="the models to use as a JSON list of `provider:model`, the best first; empty: all found"
+        default=[],
+        description="the models the router chooses among, as a JSON list of `provider:model`; empty: all found",
     )
     never: list[str] = Field(
         default=[], description="models never to be used, as a JSON list of patterns such as `openai:*`"

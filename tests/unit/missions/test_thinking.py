@@ -22,7 +22,7 @@ from nextgeneration.missions.errors import (
     Parked,
 )
 from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest
-from nextgeneration.models.errors import BadModelRequest, ModelRateLimited, StreamBroken
+from nextgeneration.models.errors import BadModelRequest, ModelRateLimited, ModelUnreachable, StreamBroken
 
 ASK = ModelRequest((Message("user", "how many?"),), max_output=100)
 WISH = Wish()
@@ -291,6 +291,19 @@ async def test_a_busy_model_is_asked_again_and_pays_once(bench, think):
     assert len(await bench.events("effect.again")) == 2
 
 
+@pytest.mark.parametrize(("local", "asked"), [(True, 1), (False, 4)])
+async def test_a_server_of_this_machine_that_is_gone_is_not_knocked_at_again(bench, think, local, asked, monkeypatch):
+    async def at_once(_seconds: float) -> None:
+        return None
+
+    monkeypatch.setattr("nextgeneration.missions.thinking.asyncio.sleep", at_once)
+    gone = ModelUnreachable(model="here:model", detail="refused")
+    first = Model("here:model", says=gone, local=local)
+    await think(first, Model("far:second"))
+    assert (await bench.task().think(ASK, WISH)).model == "far:second"
+    assert len(first.asked) == asked
+
+
 async def test_the_next_model_answers_when_the_first_does_not(bench, think):
     broken = StreamBroken(model="far:first", detail="reset")
     first, second = Model("far:first", says=broken), Model("far:second")
@@ -370,7 +383,7 @@ async def test_a_model_that_costs_nothing_elsewhere_is_counted_too(bench, think)
 async def test_a_model_without_a_price_is_refused_under_a_hard_limit(bench, think):
     model = Model(priced=False)
     await think(model)
-    with pytest.raises(OverBudget):
+    with pytest.raises(EffectRefused, match="far:model has no known price"):
         await bench.task().think(ASK, WISH)
     assert model.asked == []
 

@@ -18,7 +18,7 @@ from nextgeneration.kernel.models import ModelAnswer, Usage
 from nextgeneration.kernel.risk import RiskLabel
 from nextgeneration.missions.access import ModelAccess
 from nextgeneration.missions.effects import Policy
-from nextgeneration.missions.errors import EffectRefused, ModelsFailed, OverBudget, Parked
+from nextgeneration.missions.errors import EffectRefused, ModelsFailed, Parked
 from nextgeneration.models.errors import StreamBroken
 from nextgeneration.storage.database import Storage
 from nextgeneration.storage.errors import StorageBusy
@@ -251,7 +251,7 @@ async def test_more_than_the_worst_case_is_charged_flagged_and_stops_the_model(b
     assert await spent(bench) == (6_000, 0), "what was billed is what is charged"
     (outcome,) = await bench.events("effect.outcome")
     assert outcome.data["overrun"] == 5_000
-    with pytest.raises(OverBudget):
+    with pytest.raises(EffectRefused):
         await task.think(ASK, WISH)
     await bench.credits.clear(None, by="human:ada")
     await bench.task("t2").think(ASK, WISH)
