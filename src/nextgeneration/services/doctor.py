@@ -35,6 +35,7 @@ _TITLES = {
     "home": Texts("Home folder", "Dossier NG_HOME"),
     "records": Texts("Records", "Enregistrements"),
     "missions": Texts("Missions", "Missions"),
+    "credits": Texts("Credits", "Crédits"),
     "confinement": Texts("Confinement", "Confinement"),
     "programs": Texts("Programs", "Programmes"),
     "models": Texts("Models", "Modèles"),
@@ -61,9 +62,25 @@ _HURT_MEND = Texts(
     "nextgen missions cancel {mission}   (les autres missions sont intactes)",
 )
 _IDLE = Texts("none is open", "aucune n'est ouverte")
-_OPEN = Texts("{running} under way, {waiting} approvals wait", "{running} en cours, {waiting} accords en attente")
+_OPEN = Texts("{running} open, {waiting} approvals wait", "{running} ouvertes, {waiting} accords en attente")
 _LEFT = Texts("{count} were left behind by a dead process", "{count} laissées par un processus mort")
 _LEFT_MEND = Texts("nextgen missions resume", "nextgen missions resume")
+_BOOKS = Texts(
+    "{spent} credits spent, calls: {calls}; every posting agrees",
+    "{spent} crédits dépensés, appels : {calls} ; toutes les écritures concordent",
+)
+_BOOKS_UNREAD = Texts(
+    "{spent} credits spent, calls: {calls}; not all postings read",
+    "{spent} crédits dépensés, appels : {calls} ; écritures relues en partie",
+)
+_NO_CALLS = Texts("no model was called yet", "aucun modèle n'a encore été appelé")
+_WRONG = Texts("the books disagree in {count} places: {first}", "les comptes divergent en {count} endroits : {first}")
+_WRONG_MEND = Texts(
+    "nextgen credits verify --json   (keep a copy of NG_HOME; set no budget by these figures)",
+    "nextgen credits verify --json   (gardez une copie de NG_HOME ; ne fixez aucun budget d'après ces chiffres)",
+)
+_STOPPED = Texts("{count} accounts are stopped: {first}", "{count} comptes sont arrêtés : {first}")
+_CLEAR = Texts("nextgen credits clear {account}", "nextgen credits clear {account}")
 _DECIDE = Texts("nextgen approvals list", "nextgen approvals list")
 _NO_BWRAP_MEND = Texts(
     "apt-get install bubblewrap (or your system's package); until then every command asks",
@@ -131,6 +148,7 @@ async def examine(workspace: Path, lang: Lang) -> list[Check]:
         "settings": _settings,
         "home": _home,
         "records": _records,
+        "credits": _credits,
         "confinement": _confinement,
         "programs": _programs,
         "models": _models,
@@ -198,7 +216,7 @@ async def _records(patient: Patient) -> list[Check]:
     from nextgeneration.services.records import open_records
 
     lang, settings = patient.lang, StorageSettings()
-    if not settings.database_url and not (settings.home.expanduser() / "nextgen.db").exists():
+    if _nothing_kept():
         return [patient.found("records", "ok", _NONE_YET)]
     with open_records() as records:
         lines = await records.missions.list(limit=None)
@@ -222,6 +240,41 @@ async def _records(patient: Patient) -> list[Check]:
         return [health, patient.found("missions", "warn", _LEFT.say(lang, count=left), _LEFT_MEND)]
     said = _OPEN.say(lang, running=running, waiting=waiting) if running else _IDLE.say(lang)
     return [health, patient.found("missions", "ok", said, _DECIDE if waiting else "")]
+
+
+async def _credits(patient: Patient) -> list[Check]:
+    """The books agree with every posting, and nothing is stopped."""
+    from nextgeneration.credits.units import shown
+    from nextgeneration.services.records import open_records
+
+    lang = patient.lang
+    if _nothing_kept():
+        return [patient.found("credits", "ok", _NO_CALLS)]
+    with open_records() as records:
+        books = await records.credits.overview(open_limit=1)
+        text, wrong = _BOOKS, []
+        try:
+            async with asyncio.timeout(READING_SECONDS):
+                wrong = await records.credits.verify()
+        except TimeoutError:
+            text = _BOOKS_UNREAD
+    if wrong:
+        first = f"{wrong[0].kind} {wrong[0].where}: {wrong[0].found} ≠ {wrong[0].expected}"
+        return [patient.found("credits", "bad", _WRONG.say(lang, count=len(wrong), first=first), _WRONG_MEND)]
+    if books.stops:
+        account = books.stops[0].account
+        said = _STOPPED.say(lang, count=len(books.stops), first=account)
+        which = account if len(books.stops) == 1 else "--all"
+        return [patient.found("credits", "warn", said, _CLEAR.say(lang, account=which))]
+    if not books.total.calls:
+        return [patient.found("credits", "ok", _NO_CALLS)]
+    said = text.say(lang, spent=shown(books.total.charged), calls=books.total.calls)
+    return [patient.found("credits", "ok", said)]
+
+
+def _nothing_kept() -> bool:
+    settings = StorageSettings()
+    return not settings.database_url and not (settings.home.expanduser() / "nextgen.db").exists()
 
 
 async def _confinement(patient: Patient) -> list[Check]:

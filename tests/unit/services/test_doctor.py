@@ -7,10 +7,12 @@ import time
 
 import pytest
 
+from nextgeneration.credits.schema import Hold, Limit, Period, Scopes
 from nextgeneration.missions.schema import MissionRequest
 from nextgeneration.services import doctor
 from nextgeneration.services.doctor import examine
 from nextgeneration.services.records import open_records
+from nextgeneration.storage.tables import LOCAL
 from nextgeneration.tools.shell.containment import Containment
 
 
@@ -84,7 +86,7 @@ def test_missions_that_were_left_behind_or_wait(tmp_path, recorded):
             await records.missions.claim(recorded)
             return {check.name: check for check in await examine(tmp_path, "en")}
 
-    assert "1 under way" in asyncio.run(held())["missions"].said
+    assert "1 open" in asyncio.run(held())["missions"].said
 
 
 def test_records_that_take_long_to_read_are_not_waited_for(tmp_path, recorded, monkeypatch):
@@ -106,6 +108,51 @@ def test_a_damaged_record_is_named_with_its_mission(tmp_path, recorded):
     found = checks(tmp_path)["records"]
     assert found.state == "bad"
     assert f"nextgen missions cancel {recorded}" in found.mend
+
+
+def spent_in_one_call(damage=""):
+    """A call of 3 credits whose worst case was 2: settled as billed, and its accounts that are limited stop."""
+
+    async def op():
+        with open_records() as records:
+            hold = Hold("call/1", 2_000_000, Scopes(model="lab:m"), 1, "2026-11-21T12:00:00.000000Z")
+            await records.credits.set_limit(Limit("tenant", LOCAL, 9_000_000, Period.TOTAL), by="human:ada")
+            await records.credits.hold(hold)
+            settle = records.credits.ledger.settle
+            await records.storage.write(lambda c: settle(c, hold.id, 3_000_000, at=hold.at) and None)
+            if damage:
+                await records.storage.write(lambda c: c.exec_driver_sql(damage) and None)
+
+    asyncio.run(op())
+
+
+def test_the_books_are_counted_again(tmp_path):
+    assert checks(tmp_path)["credits"].said == "no model was called yet"
+    spent_in_one_call()
+    stopped = checks(tmp_path)["credits"]
+    assert (stopped.state, stopped.mend) == ("warn", "nextgen credits clear --all")
+
+    async def clear():
+        with open_records() as records:
+            await records.credits.clear(None, by="human:ada")
+
+    asyncio.run(clear())
+    found = checks(tmp_path)["credits"]
+    assert (found.state, found.said) == ("ok", "3 credits spent, calls: 1; every posting agrees")
+
+
+def test_books_that_disagree_with_their_postings_are_bad(tmp_path):
+    spent_in_one_call("UPDATE credit_holds SET charged = charged - 1 WHERE status = 'settled'")
+    found = checks(tmp_path)["credits"]
+    assert found.state == "bad"
+    assert "call/1" in found.said
+    assert "nextgen credits verify" in found.mend
+
+
+def test_books_that_take_long_to_read_are_not_waited_for(tmp_path, monkeypatch):
+    spent_in_one_call()
+    monkeypatch.setattr(doctor, "READING_SECONDS", 0.0)
+    assert checks(tmp_path)["credits"].state == "warn", "what is stopped is said all the same"
 
 
 def test_what_is_missing_has_its_installation(tmp_path, monkeypatch):
