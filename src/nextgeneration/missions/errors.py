@@ -50,6 +50,22 @@ class BudgetRefused(MissionError, ValueError):
     exit_code = 2
 
 
+class CreditsShort(BudgetRefused):
+    """The mission asks for more credits than the limits on it leave."""
+
+    code = "NG-MISSION-014"
+    what = Texts(
+        "The limits leave {limit} credits, and the mission asks for {value}",
+        "Les limites laissent {limit} crédits, et la mission en demande {value}",
+    )
+    mend = Texts(
+        "Give it --budget {limit} or less; `nextgen credits limits` shows the limits, `nextgen credits grant` adds to "
+        "one.",
+        "Donnez-lui --budget {limit} ou moins ; `nextgen credits limits` montre les limites, `nextgen credits grant` "
+        "y ajoute.",
+    )
+
+
 class MissionHeld(MissionError):
     """A live worker holds the mission."""
 
@@ -203,7 +219,10 @@ class OverBudget(EffectError):
     """The call does not fit the budget of its task or mission."""
 
     code = "NG-EFFECT-004"
-    what = Texts("The budget of {scope} is used up: {limit} {unit}", "Le budget de {scope} est épuisé : {limit} {unit}")
+    what = Texts(
+        "The budget of {scope} has no room for this call: {limit} {unit}",
+        "Le budget de {scope} ne laisse pas de place à cet appel : {limit} {unit}",
+    )
     mend = Texts("Give more with a larger budget.", "Accordez davantage avec un budget plus grand.")
     exit_code = 6
 

@@ -22,6 +22,7 @@ from nextgeneration.missions.claiming import Claiming
 from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.errors import (
     BudgetRefused,
+    CreditsShort,
     GoalRefused,
     IdempotencyConflict,
     MissionAmbiguous,
@@ -205,7 +206,7 @@ class Missions:
             scopes = Scopes(tenant=mission.tenant, user=mission.options.user, mission=mission.id)
             room = self._shared.ledger.room(connection, scopes, at)
             if room is not None and wanted > room.left:
-                raise BudgetRefused(field="credits", value=shown(wanted), limit=shown(room.left))
+                raise CreditsShort(value=shown(wanted), limit=shown(room.left))
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

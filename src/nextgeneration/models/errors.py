@@ -230,10 +230,10 @@ class NameUnclear(ModelFailure, ValueError):
     """What should name a model or provider does not."""
 
     code = "NG-MODELS-017"
-    what = Texts("{name} names no model: {detail}", "{name} ne nomme aucun modèle : {detail}")
+    what = Texts("{name} cannot be used: {detail}", "{name} ne peut servir : {detail}")
     mend = Texts(
-        "Write it as provider:model; `nextgen models` lists them.",
-        "Écrivez-le fournisseur:modèle ; `nextgen models` les liste.",
+        "A model is written provider:model; `nextgen models` lists what is here.",
+        "Un modèle s'écrit fournisseur:modèle ; `nextgen models` liste ce qu'il y a.",
     )
     exit_code = 2
     other = False

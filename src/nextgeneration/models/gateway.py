@@ -15,7 +15,7 @@ from nextgeneration.kernel.models import ModelRequest, Wish
 from nextgeneration.models import keeping
 from nextgeneration.models.candidates import Candidate, Choice
 from nextgeneration.models.discovery import discover, missing
-from nextgeneration.models.errors import NameUnclear
+from nextgeneration.models.errors import KeyMissing, NameUnclear
 from nextgeneration.models.facts import Facts, facts_of
 from nextgeneration.models.health import Health
 from nextgeneration.models.langchain.client import LangChainClient, Manner
@@ -135,10 +135,14 @@ class Gateway:
 
         Raises:
             NameUnclear: it names none that is here.
+            KeyMissing: its provider is known, and there is no key for it.
         """
         skipped: dict[str, Texts] = {}
         found = self._named((name,), skipped)
         if not found:
+            provider = name.partition(":")[0]
+            if provider not in self.sources() and (absent := missing(provider)) is not None:
+                raise KeyMissing(model=name, key=absent.key_name, provider=provider)
             raise NameUnclear(name=name, detail=skipped.get(name, _NO_MATCH))
         return found[0]
 

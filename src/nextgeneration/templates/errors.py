@@ -56,6 +56,18 @@ class TemplateUnknown(TemplateError, LookupError):
     )
 
 
+class TemplateNameRefused(TemplateUnknown, ValueError):
+    """No template may be called so."""
+
+    code = "NG-TEMPLATE-022"
+    what = Texts("A template cannot be called {name}", "Un modèle ne peut s'appeler {name}")
+    mend = Texts(
+        "Take a letter, then a-z, 0-9, _ and -, 64 in all at most.",
+        "Prenez une lettre, puis a-z, 0-9, _ et -, 64 en tout au plus.",
+    )
+    exit_code = 2
+
+
 class TemplateInvalid(TemplateError, ValueError):
     """A template cannot be used as it stands. Each kind of hostile file has its own subclass.
 

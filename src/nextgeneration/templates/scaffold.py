@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from nextgeneration.kernel.language import Lang, Texts
-from nextgeneration.templates.errors import NameTaken, TemplateUnknown
+from nextgeneration.templates.errors import NameTaken, TemplateNameRefused
 from nextgeneration.templates.folders import is_name
 from nextgeneration.templates.reader import SUFFIXES
 
@@ -129,10 +129,10 @@ def scaffold(
     """The text of a new template's file (JSON with comments), valid as it stands.
 
     Raises:
-        TemplateUnknown: no template may be called ``name``.
+        TemplateNameRefused: no template may be called ``name``.
     """
     if not is_name(name):
-        raise TemplateUnknown(name=name[:80], hint=Texts(": use a-z, 0-9, _ and -", " : utilisez a-z, 0-9, _ et -"))
+        raise TemplateNameRefused(name=name[:80])
     words = name.replace("_", " ").replace("-", " ")
     quoted = {
         "schema": SCHEMA_PATH,

@@ -68,6 +68,36 @@ def test_a_call_that_fails_is_an_error_with_its_code(cli):
     assert cli("models", "check", "nobody:m").code == 2
 
 
+def test_a_tiny_call_stands_in_the_books_and_passes_no_limit(cli):
+    with wire.WireServer("openai", models=["m"]) as server:
+        assert cli("models", "add", "lab", "--url", server.url).code == 0
+        assert cli("models", "price", "lab:m", "--input", "3", "--output", "15").code == 0
+        server.script(wire.Say("ready", wire.Usage(100, 10)), wire.Resets("during"), wire.Fails(401))
+        assert cli("models", "check", "lab:m", "--json").json["credits"] == "0.045"
+        assert cli("models", "check", "lab:m").code
+        assert cli("models", "check", "lab:m").code
+        calls = cli("credits", "history", "--json").json
+        assert [call["status"] for call in calls] == ["released", "unconfirmed", "settled"]
+        assert cli("credits", "limits", "set", "model", "lab:m", "0.05").code == 0
+        refused = cli("models", "check", "lab:m", "--json")
+        assert (refused.code, refused.json["error"]["code"]) == (6, "NG-CREDITS-002")
+        assert len(server.requests) == 3
+    assert cli("credits", "verify").code == 0
+
+
+def test_a_model_whose_key_is_missing_says_which(cli, discover):
+    said = cli("models", "check", "openai:gpt-5")
+    assert said.code == 7
+    assert "OPENAI_API_KEY" in said.err
+    assert "provider:model" not in said.err
+
+
+def test_an_address_is_asked_for(cli):
+    said = cli("models", "add", "lab")
+    assert said.code == 2
+    assert "--url is missing" in said.err
+
+
 def test_an_address_is_added_priced_and_removed(cli, project, own_home):
     said = cli("models", "add", "acme", "--url", "http://llm.example/v1", "--key-name", "ACME_KEY", "--model", "large")
     assert said.code == 0

@@ -85,7 +85,7 @@ def test_a_new_template_is_ready_to_edit_and_to_run(cli, project):
     assert cli("templates", "lint", "seer", "-w", project, "--strict").code == 0
     assert cli("templates", "new", "seer", "-w", project).code == 1, "nothing is overwritten"
     assert cli("templates", "new", "other", "-w", project, "--json").json["written"].endswith("other.json")
-    assert cli("templates", "new", "../up", "-w", project).code == 1
+    assert cli("templates", "new", "../up", "-w", project).code == 2
 
 
 def test_the_schema_is_json_either_way(cli):

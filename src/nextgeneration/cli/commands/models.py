@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextgeneration.cli.errors import UsageWrong
 from nextgeneration.cli.options import Debug, Json, Workspace, enter, plainly, text
 from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
@@ -64,6 +65,7 @@ _COST = Texts(
 _ESTIMATED = Texts(" (estimated: the provider did not say)", " (estimés : le fournisseur ne le dit pas)")
 _CREDITS = Texts("{credits:f} credits", "{credits:f} crédits")
 _NO_PRICE = Texts("price unknown", "prix inconnu")
+_NO_URL = Texts("--url is missing.", "--url manque.")
 _ADDED = Texts("{name} added: {models}", "{name} ajouté : {models}")
 _NO_LIST = Texts(
     "its address lists no models; name them as {name}:MODEL",
@@ -183,20 +185,24 @@ def check(model: Model, json: Json = False, debug: Debug = False) -> None:
     async def command() -> int:
         import time
 
+        from nextgeneration.cli.session import person
         from nextgeneration.kernel.models import Message, ModelRequest
         from nextgeneration.services.gateways import gateway
+        from nextgeneration.services.records import open_records
+        from nextgeneration.services.trial import Trial
 
         models = gateway()
         try:
             candidate = models.candidate(model)
-            began = time.monotonic()
             request = ModelRequest((Message("user", "Answer with the single word: ready"),), max_output=512)
-            answer = await candidate.client.answer(request)
-            seconds = time.monotonic() - began
+            with open_records() as records:
+                trial = Trial(records, user=person().partition(":")[2])
+                began = time.monotonic()
+                answer, micro = await trial.ask(candidate, request)
+                seconds = time.monotonic() - began
         finally:
             await models.close()
-        micro = candidate.cost(answer.usage) if candidate.priced else None
-        credits_ = None if micro is None else Decimal(micro).scaleb(-6).normalize()
+        credits_ = Decimal(micro).scaleb(-6).normalize() if candidate.priced else None
         if json:
             voice.document(
                 {
@@ -246,6 +252,9 @@ def add(
     voice = Voice(json=json, debug=debug)
 
     def command() -> int:
+        if not url and dialect != "langchain":
+            raise UsageWrong(detail=_NO_URL.say(voice.lang), command="nextgen models add")
+
         from pydantic import ValidationError
 
         from nextgeneration.models.adding import add as keep
