@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from nextgeneration.cli.commands import agents, approvals, basics, missions, models, run, templates, tools
 from nextgeneration.cli.commands import credits as credit_commands
+from nextgeneration.cli.errors import OutputRefused
 from nextgeneration.cli.options import INTERRUPTED, text, told, unforeseen
 from nextgeneration.cli.pages import PANELS, Command, Group
 from nextgeneration.cli.usage import usage_error
@@ -81,6 +82,8 @@ def run_command(args: Sequence[str]) -> int:
         return INTERRUPTED
     except NGError as error:
         return told(voice, error)
+    except OSError as error:
+        return told(voice, OutputRefused(detail=error.strerror or str(error)))
     except Exception as error:
         if not hasattr(error, "format_message"):
             return told(voice, unforeseen(error))

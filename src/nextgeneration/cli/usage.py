@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any
 
 from nextgeneration.cli.errors import UsageWrong
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import brief, escaped
 from nextgeneration.settings.language import user_language
+
+NEAR = 0.15
+"""How much less alike than the nearest option another may be to be named beside it."""
 
 _NO_OPTION = Texts("There is no option {name}{near}", "Il n'y a pas d'option {name}{near}")
 _NO_COMMAND = Texts("There is no command {name}{near}", "Il n'y a pas de commande {name}{near}")
@@ -42,9 +46,8 @@ def _detail(error: Any) -> str:
         return _MISSING.say(user_language(), name=_COMMAND.say(user_language()))
     parameter = getattr(error, "param", None)
     if kind == "NoSuchOption":
-        return _NO_OPTION.say(
-            user_language(), name=brief(error.option_name, 80), near=_near(sorted(error.possibilities or ()))
-        )
+        near = _near(_nearest(error.option_name, error.possibilities or ()))
+        return _NO_OPTION.say(user_language(), name=brief(error.option_name, 80), near=near)
     if kind == "BadOptionUsage":
         text = _NO_VALUE if "does not take" in error.message else _NEEDS_VALUE
         return text.say(user_language(), name=error.option_name)
@@ -62,6 +65,13 @@ def unknown_command(name: str, known: list[str], command: str) -> UsageWrong:
     near = _near(difflib.get_close_matches(name, known))
     detail = _NO_COMMAND.say(user_language(), name=escaped(brief(name, 80), newlines=False), near=near)
     return UsageWrong(detail=detail, command=command)
+
+
+def _nearest(name: str, names: Iterable[str]) -> list[str]:
+    """The names that are about as near as the nearest one, that first."""
+    near = {each: difflib.SequenceMatcher(None, name, each).ratio() for each in names}
+    best = max(near.values(), default=0.0)
+    return sorted((each for each in near if near[each] > best - NEAR), key=lambda each: (-near[each], each))
 
 
 def _near(names: list[str]) -> str:

@@ -352,13 +352,15 @@ def _about_action(outcome: ActionOutcome, lang: Lang) -> Sentence:
 
 
 def missing_parts(tasks: Sequence[TaskOutcome], replaced: Iterable[str] = ()) -> tuple[str, ...]:
-    """What the answer does not cover, a line each, with the agent that should have."""
+    """What the answer does not cover, a line each, with the agents that should have."""
     done = set(replaced)
-    lines = []
+    lacking: dict[str, list[str]] = {}
     for task in tasks:
         if task.id in done:
             continue
-        lines += [f"{task.agent}: {part}" for part in task.missing]
+        parts = list(task.missing)
         if not task.missing and task.status in {ReportStatus.FAILED, ReportStatus.SKIPPED}:
-            lines += [f"{task.agent}: {problem.get('message', '')}" for problem in task.problems]
-    return tuple(dict.fromkeys(lines))
+            parts += [str(problem.get("message", "")) for problem in task.problems]
+        for part in parts:
+            lacking.setdefault(part, []).append(task.agent)
+    return tuple(f"{', '.join(dict.fromkeys(agents))}: {part}" for part, agents in lacking.items())

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -100,6 +101,7 @@ def test_help_is_in_the_users_language():
     """Help texts are made when the program starts, so another one is started."""
     script = """
 import sys
+from pathlib import Path
 from nextgeneration.cli.main import app, run_command
 from typer.main import get_command
 def walk(command, path=()):
@@ -138,3 +140,37 @@ def test_an_abort_is_an_interruption(cli, monkeypatch):
 
     monkeypatch.setattr(cli_main, "get_command", lambda _app: Aborting())
     assert cli("version").code == 130
+
+
+def test_only_the_nearest_options_are_named(cli):
+    said = cli("run", "look", "--workspac", ".")
+    assert "did you mean --workspace?" in said.err
+
+
+def test_a_report_begins_at_a_time(cli):
+    said = cli("credits", "report", "--since", "yesterday")
+    assert said.code == 2
+    assert "--since must be a day or time" in said.err
+    assert cli("credits", "report", "--since", "2026-11", "--until", "2026-11-21T08:00").code == 0
+
+
+def test_a_name_no_template_may_have_is_refused(cli, project):
+    said = cli("templates", "new", "../x", "-w", project, "--json")
+    assert (said.code, said.json["error"]["code"]) == (2, "NG-TEMPLATE-022")
+
+
+def test_a_tool_that_judges_each_call_does_not_look_harmless(cli):
+    assert "risk safe or more, as each call is judged" in cli("tools", "show", "shell.run").out
+    assert "risk safe, effect" in cli("tools", "show", "fs.list").out
+    assert cli("tools", "show", "shell.run", "--json").json["judged"] is True
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_help_on_a_full_disk_is_no_defect_of_ours():
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "nextgeneration.cli", "--help"], stdout=full, stderr=subprocess.PIPE
+        )
+    assert run.returncode == 1
+    assert b"NG-CLI-002" in run.stderr
+    assert b"NG-KERNEL" not in run.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -96,6 +97,11 @@ _SET = Texts(
 )
 _REMOVED = Texts("{key} has no limit any more.", "{key} n'a plus de limite.")
 _GRANTED = Texts("{amount} credits granted to {key}.", "{amount} crédits accordés à {key}.")
+_TIME = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?)?)?Z?)?)?)?")
+_NO_TIME = Texts(
+    "{option} must be a day or time such as 2026-11, 2026-11-21 or 2026-11-21T08:00.",
+    "{option} doit être un jour ou une heure comme 2026-11, 2026-11-21 ou 2026-11-21T08:00.",
+)
 _NONE = Texts("No calls yet.", "Pas encore d'appel.")
 _AGREES = Texts("The books agree with their postings.", "Les comptes concordent avec leurs écritures.")
 _CLEARED = Texts("Stops ended: {n}", "Arrêts levés : {n}")
@@ -434,6 +440,8 @@ def report(
 
     async def command(records: Records) -> int:
         filters = await _filters(records, mission=mission, agent=agent, model=model, user=user)
+        _moment(voice, "--since", since)
+        _moment(voice, "--until", until)
         lines = await records.credits.report(by, since=since, until=until, filters=filters)
         _shown(voice, [line.as_data() for line in lines], _REPORT_HEADS, [_report_row(line) for line in lines])
         return 0
@@ -526,6 +534,12 @@ def _shown(voice: Voice, data: list[dict[str, Any]], heads: Iterable[Texts], row
         voice.say(_NONE)
     else:
         voice.table(tuple(heads), rows)
+
+
+def _moment(voice: Voice, option: str, given: str) -> None:
+    """Refuse what is no time or beginning of one, such as ``2026-11``: everything would be compared with it as text."""
+    if given and not _TIME.fullmatch(given):
+        raise UsageWrong(detail=_NO_TIME.say(voice.lang, option=option), command="nextgen credits report")
 
 
 async def _filters(records: Records, **wanted: str) -> dict[str, str]:

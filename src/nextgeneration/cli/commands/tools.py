@@ -15,7 +15,7 @@ from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
 
 if TYPE_CHECKING:
-    from nextgeneration.kernel.tools import ToolSpec
+    from nextgeneration.kernel.tools import Tool
 
 app = typer.Typer(
     cls=Group,
@@ -28,6 +28,7 @@ _ALIASES = Texts("also called {names}", "aussi appelé {names}")
 _FACTS = Texts(
     "risk {risk}, effect {effect}, at most {seconds:.0f} s", "risque {risk}, effet {effect}, au plus {seconds:.0f} s"
 )
+_JUDGED = Texts("{risk} or more, as each call is judged", "{risk} ou plus, selon chaque appel")
 _HEADS = (
     Texts("TOOL", "OUTIL"),
     Texts("RISK", "RISQUE"),
@@ -52,9 +53,9 @@ def list_(json: Json = False, debug: Debug = False) -> None:
 
         box = toolbox()
         if json:
-            voice.document([_facts(box[name].spec, voice) for name in box])
+            voice.document([_facts(box[name], voice) for name in box])
             return 0
-        voice.table(_HEADS, [_row(box[name].spec, voice) for name in box])
+        voice.table(_HEADS, [_row(box[name], voice) for name in box])
         return 0
 
     plainly(voice, command)
@@ -85,15 +86,17 @@ def show(
 
         from nextgeneration.services.parts import toolbox
 
-        spec = toolbox()[name].spec
+        tool = toolbox()[name]
+        spec = tool.spec
         if json:
             voice.document(
-                _facts(spec, voice) | {"args": dict(spec.parameters), "result": spec.result.model_json_schema()}
+                _facts(tool, voice) | {"args": dict(spec.parameters), "result": spec.result.model_json_schema()}
             )
             return 0
         voice.data(voice.paint(spec.name, "bold"))
         voice.data(spec.summary.say(voice.lang))
-        voice.data(_FACTS.say(voice.lang, risk=spec.risk.value, effect=spec.effect.value, seconds=spec.seconds))
+        risk = _JUDGED.say(voice.lang, risk=spec.risk.value) if _judged(tool) else spec.risk.value
+        voice.data(_FACTS.say(voice.lang, risk=risk, effect=spec.effect.value, seconds=spec.seconds))
         if spec.aliases:
             voice.data(_ALIASES.say(voice.lang, names=", ".join(spec.aliases)))
         voice.data(f"{_ARGS.say(voice.lang)}:")
@@ -141,17 +144,28 @@ def risk(
     plainly(voice, command)
 
 
-def _row(spec: ToolSpec, voice: Voice) -> list[tuple[str, str]]:
+def _judged(tool: Tool) -> bool:
+    """Whether the tool judges each call, and may find it riskier than the tool is said to be."""
+    from nextgeneration.tools.base import BaseTool
+
+    return getattr(tool.assess, "__func__", None) is not BaseTool.assess
+
+
+def _row(tool: Tool, voice: Voice) -> list[tuple[str, str]]:
+    spec = tool.spec
     risk = spec.risk.value
+    shown = f"≥ {risk}" if _judged(tool) else risk
     about = (spec.summary.say(voice.lang), "place")
-    return [(spec.name, "bold"), (risk, _STYLES.get(risk, "bad")), (spec.effect.value, "dim"), about]
+    return [(spec.name, "bold"), (shown, _STYLES.get(risk, "bad")), (spec.effect.value, "dim"), about]
 
 
-def _facts(spec: ToolSpec, voice: Voice) -> dict[str, object]:
+def _facts(tool: Tool, voice: Voice) -> dict[str, object]:
+    spec = tool.spec
     return {
         "name": spec.name,
         "summary": spec.summary.say(voice.lang),
         "risk": spec.risk.value,
+        "judged": _judged(tool),
         "effect": spec.effect.value,
         "touches": sorted(spec.touches),
         "seconds": spec.seconds,
