@@ -27,6 +27,9 @@ STYLES = {
 WIDE = 200
 """Columns taken for granted where there is no terminal: nothing is cut that a program might want."""
 
+LAST = 20
+"""Least columns of a table's last one."""
+
 _HINT = Texts("To mend it: {hint}", "Pour corriger : {hint}")
 _CODE = Texts("({code}; `nextgen explain {code}`)", "({code} ; `nextgen explain {code}`)")
 
@@ -128,10 +131,13 @@ class Voice:
 
         self.data(json.dumps(value, ensure_ascii=False, indent=None if self.jsonl else 2))
 
-    def table(self, heads: Sequence[Texts], rows: Iterable[Sequence[tuple[str, str]]]) -> None:
+    def table(
+        self, heads: Sequence[Texts], rows: Iterable[Sequence[tuple[str, str]]], spare: Iterable[int] = ()
+    ) -> None:
         """Rows of (text, style) in columns; on a terminal with heads, and cut to its width.
 
-        The last column takes what is left of the line.
+        The last column takes what is left of the line. Columns of ``spare`` are left out, in this order, as long as
+        that is too little.
         """
         cells = [[(escaped(text, newlines=False), style) for text, style in row] for row in rows]
         if not cells:
@@ -139,7 +145,14 @@ class Voice:
         if self.out.isatty():
             cells.insert(0, [(head.say(self.lang), "dim") for head in heads])
         widths = [max(len(row[n][0]) for row in cells) for n in range(len(heads) - 1)]
-        room = max(self.columns - sum(widths) - 2 * len(widths), 20)
+        out: set[int] = set()
+        for n in spare:
+            if self.columns - sum(width + 2 for m, width in enumerate(widths) if m not in out) >= LAST:
+                break
+            out.add(n)
+        cells = [[cell for n, cell in enumerate(row) if n not in out] for row in cells]
+        widths = [width for n, width in enumerate(widths) if n not in out]
+        room = max(self.columns - sum(widths) - 2 * len(widths), LAST)
         for row in cells:
             parts = [
                 self.paint(text, style) + " " * (width - len(text))

@@ -273,3 +273,17 @@ def test_the_summary_is_short_and_worst_first(voice, report):
     voice.lang = "fr"
     still = "\n".join(lines(report(action=ActionStatus.DONE, passed=False), voice, None))
     assert "✗ drop it : faite, mais le problème demeure" in still
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_columns_that_can_be_spared_go_before_the_last_one_is_cut_short(voice, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    voice.out = Terminal()
+    row = [("a" * 20, ""), ("b" * 30, ""), ("c" * 10, ""), ("what it is", "")]
+    voice.table([Texts(name, name) for name in "ABCD"], [row], spare=(1, 2))
+    assert voice.out.getvalue() == f"{'A':<20}  {'C':<10}  D\n{'a' * 20}  {'c' * 10}  what it is\n"

@@ -75,7 +75,7 @@ def list_(json: Json = False, no_recover: NoRecover = False, debug: Debug = Fals
         elif not pending:
             voice.say(_NONE)
         else:
-            voice.table(_HEADS, [_row(approval) for approval in pending])
+            voice.table(_HEADS, [_row(approval) for approval in pending], spare=(3, 2))
         return 0
 
     _recorded(voice, command, no_recover)

@@ -375,7 +375,13 @@ def history(
             return 0
         filters = await _filters(records, mission=mission, agent=agent, model=model, user=user)
         calls = await records.credits.history(filters, last)
-        _shown(voice, [call.as_data() for call in calls], _CALL_HEADS, [_call_row(call, voice) for call in calls])
+        _shown(
+            voice,
+            [call.as_data() for call in calls],
+            _CALL_HEADS,
+            [_call_row(call, voice) for call in calls],
+            (3, 4, 6, 5),
+        )
         return 0
 
     _recorded(voice, command)
@@ -443,7 +449,9 @@ def report(
         _moment(voice, "--since", since)
         _moment(voice, "--until", until)
         lines = await records.credits.report(by, since=since, until=until, filters=filters)
-        _shown(voice, [line.as_data() for line in lines], _REPORT_HEADS, [_report_row(line) for line in lines])
+        _shown(
+            voice, [line.as_data() for line in lines], _REPORT_HEADS, [_report_row(line) for line in lines], (6, 2, 1)
+        )
         return 0
 
     _recorded(voice, command)
@@ -527,13 +535,15 @@ def clear(
     _recorded(voice, command)
 
 
-def _shown(voice: Voice, data: list[dict[str, Any]], heads: Iterable[Texts], rows: list[Any]) -> None:
+def _shown(
+    voice: Voice, data: list[dict[str, Any]], heads: Iterable[Texts], rows: list[Any], spare: Iterable[int] = ()
+) -> None:
     if voice.json:
         voice.document(data)
     elif not rows:
         voice.say(_NONE)
     else:
-        voice.table(tuple(heads), rows)
+        voice.table(tuple(heads), rows, spare)
 
 
 def _moment(voice: Voice, option: str, given: str) -> None:

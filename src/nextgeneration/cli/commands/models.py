@@ -164,7 +164,7 @@ def _list(workspace: Path, *, json: bool, debug: bool) -> None:
         if not found:
             _say_none(voice)
             return 0
-        voice.table(_HEADS, [_row(info, voice) for info in found])
+        voice.table(_HEADS, [_row(info, voice) for info in found], spare=(4, 3))
         _say_uses(voice, purposes, templates)
         return 0
 

@@ -92,7 +92,7 @@ def list_(workspace: Workspace = Path(), json: Json = False, debug: Debug = Fals
         if json:
             voice.document([_facts(summary, voice) for summary in summaries])
             return 0
-        voice.table(_HEADS, [_row(summary, voice) for summary in summaries])
+        voice.table(_HEADS, [_row(summary, voice) for summary in summaries], spare=(1, 2, 3))
         for summary in summaries:
             if summary.shadows:
                 voice.say(_SHADOWS, name=summary.name, paths=", ".join(map(str, summary.shadows)))
@@ -115,10 +115,16 @@ def _untrusted(name: str, rules: tuple[str, ...], voice: Voice) -> str:
 
 def _row(summary: TemplateSummary, voice: Voice) -> list[tuple[str, str]]:
     built_in = summary.source.startswith("builtin")
-    source = _BUILT_IN.say(voice.lang) if built_in else summary.source
+    source = _BUILT_IN.say(voice.lang) if built_in else _near(summary.source)
     name = (summary.name, "bad" if summary.broken else "bold")
     about = (summary.description.say(voice.lang), "place")
     return [name, (summary.version, "dim"), (summary.route.route, "dim"), (source, "dim"), about]
+
+
+def _near(source: str) -> str:
+    """A path as one would write it here."""
+    path, here = Path(source), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else source
 
 
 def _facts(summary: TemplateSummary, voice: Voice) -> dict[str, Any]:
