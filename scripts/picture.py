@@ -31,6 +31,7 @@ def recorded() -> str:
             **os.environ,
             "NG_HOME": home,
             "NG_LANG": "en",
+            "NG_MODELS_DISCOVER": "false",
             "TERM": "xterm-256color",
             "COLUMNS": str(WIDTH),
             "LINES": str(HEIGHT),
@@ -80,18 +81,28 @@ def shortened(screen: str, kept: int = 12) -> str:
     lines = screen.split("\n")
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
     first = next(n for n, line in enumerate(plain) if line.strip().startswith("@@"))
-    last = next(n for n, line in enumerate(plain) if line.startswith("then, to verify"))
+    last = next(n for n, line in enumerate(plain) if line.startswith("call 2 of 2")) - 1
     cut = f"  ⋮ {last - first - kept} more lines of the patch"
     return "\n".join([*lines[: first + kept], cut, *lines[last:]])
 
 
-def without_card(plain: str) -> str:
-    """The transcript for the README: the approval card is in the picture."""
+def in_short(plain: str, kept: int = 5) -> str:
+    """The transcript for the README: the card and what else is cut stand in the picture, which is said."""
     lines = plain.split("\n")
     card = next(n for n, line in enumerate(lines) if line.startswith("── Approval"))
     asked = next(n for n, line in enumerate(lines) if line.startswith("[a]pprove"))
+    worst = next(n for n, line in enumerate(lines) if line.startswith("  critical"))
+    alike = sum(int(number) for line in lines[worst : worst + kept] for number in re.findall(r"\+(\d+) of this", line))
+    remain = next(int(found[1]) for line in lines if (found := re.match(r"(\d+) findings remain", line)))
+    spent = next(n for n, line in enumerate(lines) if " tool calls, " in line)
     return "\n".join(
-        [*lines[: card + 1], "  ⋮ the card: why, the patch, and what verifies it (see the picture)", *lines[asked:]]
+        [
+            *lines[: card + 1],
+            "  ⋮ the card: why, the patch, and what verifies it (see the picture)",
+            *lines[asked : worst + kept],
+            f"  ⋮ {remain - kept - alike} more, what was done and what can be done next (see the picture)",
+            *lines[spent:],
+        ]
     )
 
 
@@ -100,7 +111,7 @@ def main() -> None:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi("$ make try\n" + screen))
     console.save_svg(str(ROOT / "docs" / "try.svg"), title="nextgen try")
-    plain = without_card(re.sub(r"\x1b\[[0-9;]*m", "", screen))
+    plain = in_short(re.sub(r"\x1b\[[0-9;]*m", "", screen))
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     block = f"<!-- try -->\n```text\n{plain}\n```\n<!-- /try -->"
