@@ -124,7 +124,10 @@ def _risk(call: dict[str, Any], voice: Voice) -> list[str]:
 
 
 def _shown(call: dict[str, Any], voice: Voice, stream: TextIO) -> list[str]:
+    """The call as it would be made; a plain one that is given nothing is its name alone, without its defaults."""
     preview = call["preview"]
+    if preview["kind"] == "text" and not call["args"]:
+        return [_named(call)]
     return [
         _named(call),
         *(f"  {_painted(line, preview['kind'], voice, stream)}" for line in preview["body"].splitlines()),
