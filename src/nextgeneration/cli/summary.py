@@ -68,7 +68,9 @@ _AGENTS = Texts("{n} agents", "{n} agents")
 _AGENT = Texts("1 agent", "1 agent")
 _CALLS = Texts("{n} tool calls", "{n} appels d'outils")
 _CREDITS = Texts("{credits} credits", "{credits} crédits")
+_CALL = Texts("1 tool call", "1 appel d'outil")
 _THOUGHT = Texts("{n} model calls ({tokens:,} tokens)", "{n} appels de modèles ({tokens:,} jetons)")
+_THOUGHT_ONCE = Texts("1 model call ({tokens:,} tokens)", "1 appel de modèle ({tokens:,} jetons)")
 
 
 def write_files(report: MissionReport, folder: Path) -> Path:
@@ -201,9 +203,10 @@ def _spent(report: MissionReport, lang: Lang) -> Iterator[str]:
     """Who worked, with how many calls, and what it cost."""
     cost, count = report.cost, len(report.tasks)
     yield (_AGENT if count == 1 else _AGENTS).say(lang, n=count)
-    yield _CALLS.say(lang, n=cost.tool_calls)
+    yield (_CALL if cost.tool_calls == 1 else _CALLS).say(lang, n=cost.tool_calls)
     if cost.model_calls:
-        said = _THOUGHT.say(lang, n=cost.model_calls, tokens=cost.input_tokens + cost.output_tokens)
+        thought = _THOUGHT_ONCE if cost.model_calls == 1 else _THOUGHT
+        said = thought.say(lang, n=cost.model_calls, tokens=cost.input_tokens + cost.output_tokens)
         yield said if lang == "en" else said.replace(",", "\u202f")
     yield _CREDITS.say(lang, credits=shown(cost.credits))
 

@@ -153,7 +153,7 @@ async def _actions(missions: Missions, mission: Mission, reports: dict[str, Repo
     limit = mission.options.actions
     asked = {approval.task_id: approval for approval in await missions.approvals.of_mission(mission.id)}
     found = []
-    for outcome in chosen(reports, SHOWN_ACTIONS if limit is None else limit):
+    for outcome in chosen(reports, SHOWN_ACTIONS if limit is None else limit, mission.goal):
         approval = asked.get(outcome.action.id)
         if approval is not None:
             status = outcome.status if approval.status is ApprovalStatus.PENDING else _answered(approval)

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+import nextgeneration
 from nextgeneration.cli import watching
 from nextgeneration.missions.errors import MissionHeld
 from nextgeneration.missions.service import Missions
@@ -52,6 +54,19 @@ def test_missions_are_listed_and_shown_by_any_clear_part_of_their_id(cli, waitin
     events = cli("missions", "show", mission, "--jsonl").events
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert "approval.asked" in cli("missions", "show", mission, "--journal").out
+
+
+def test_what_is_shown_to_wait_is_what_was_asked(cli, tmp_path):
+    shutil.copytree(Path(nextgeneration.__file__).parent / "sample", tmp_path / "orders")
+    said = cli("run", "check this project", "-w", tmp_path / "orders", "--no-input")
+    assert said.code == 4
+    mission = cli("missions", "list", "--json").json[0]["id"]
+    shown = cli("missions", "show", mission, "--json").json
+    waiting = [outcome for outcome in shown["actions"] if outcome["status"] == "pending"]
+    assert len(waiting) == len(cli("approvals", "list", "--json").json) == 1
+    assert cli("missions", "show", mission).out.count(": waits for a decision") == said.out.count(
+        ": waits for a decision"
+    )
 
 
 def test_a_mission_can_be_shown_into_another_folder(cli, waiting, tmp_path):
