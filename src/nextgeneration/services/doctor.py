@@ -207,8 +207,8 @@ async def _home(patient: Patient) -> list[Check]:
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return [patient.found("home", "bad", _HOME_SHUT.say(lang, path=there), _HOME_MEND)]
     free = shutil.disk_usage(there).free // 1_000_000
-    text = _HOME if home.is_dir() else _HOME_NEW
     state: State = "bad" if free < TOO_LOW_MB else "warn" if free < LOW_MB else "ok"
+    text = _HOME_NEW if state == "ok" and not home.is_dir() else _HOME
     return [patient.found("home", state, text.say(lang, path=home, free=free), "" if state == "ok" else _ROOM)]
 
 
