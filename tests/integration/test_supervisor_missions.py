@@ -11,6 +11,7 @@ from nextgeneration.kernel.errors import InternalError
 from nextgeneration.kernel.findings import Evidence, Finding, Severity
 from nextgeneration.kernel.risk import EffectRule, RiskLabel
 from nextgeneration.kernel.tools import ToolResult
+from nextgeneration.missions.boundaries import nowhere
 from nextgeneration.missions.errors import MissionEnded
 from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest
 from nextgeneration.services.assembly import open_services
@@ -68,7 +69,7 @@ def bench(tmp_path):
     workspace = tmp_path / "workspace"
     workspace.mkdir()
 
-    def opened(*tools, **limits):
+    def opened(*tools, at=nowhere, **limits):
         config = AgentFactoryConfig(templates_dir=templates, enable_hot_reload=False, preload_templates=[])
         manager = TemplateManager(config, TemplateLibrary(templates, builtin=False, check_seconds=0))
         return open_services(
@@ -77,6 +78,7 @@ def bench(tmp_path):
             mission_settings=MissionSettings(**limits),
             tools=tools,
             templates=manager,
+            at=at,
         )
 
     opened.templates = templates
@@ -113,6 +115,33 @@ async def test_a_fix_is_shown_approved_applied_and_verified(bench):
     assert len(pipe.mend.calls) == 1
     assert done.report.findings[0].resolved
     assert any("Done and verified: tape the pipe" in sentence.text for sentence in done.report.answer)
+
+
+class Dies(BaseException):
+    """The end of a process."""
+
+
+@pytest.mark.parametrize("place", ["task.ending", "task.ended", "mission.ending"])
+async def test_whatever_a_checkpoint_knows_the_report_tells_what_the_records_do(bench, place):
+    """The process dies around a phase's end: the next one reports the same, action and all, and does nothing twice."""
+    pipe = Pipe()
+    template(bench.templates, "plumber", [{"id": "look", "tool": "pipe.look"}, FIX])
+
+    def dies(boundary):
+        if boundary == place:
+            raise Dies
+
+    async with bench(pipe.look, pipe.mend, at=dies) as services:
+        mission = await services.missions.accept(asked(bench, "plumber please", yes=True))
+        with pytest.raises((Dies, BaseExceptionGroup)):
+            await services.worker.run(mission.id)
+    async with bench(pipe.look, pipe.mend) as services:
+        done = await services.worker.run(mission.id)
+    assert done.status == "done"
+    (outcome,) = done.report.actions
+    assert outcome.status is ActionStatus.VERIFIED
+    assert done.report.findings[0].resolved
+    assert len(pipe.mend.calls) == 1
 
 
 async def test_a_refused_fix_is_not_applied_and_the_mission_still_ends(bench):

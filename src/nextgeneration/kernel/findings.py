@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from enum import StrEnum
 from typing import Any
@@ -87,6 +88,10 @@ class Finding(BaseModel):
         The same problem found again after an edit elsewhere in the file keeps its id; this is how an
         action is verified.
         """
-        path = self.location.path if self.location else ""
-        text = "\0".join((self.rule, path, self.cause or self.title))
-        return "fin_" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+        return _fingerprint(self.rule, self.location.path if self.location else "", self.cause or self.title)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _fingerprint(rule: str, path: str, cause: str) -> str:
+    text = "\0".join((rule, path, cause))
+    return "fin_" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import BaseModel
+
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.reports import Cost, Report
 from nextgeneration.kernel.tools import Tool
@@ -129,9 +131,14 @@ class Claim(Lease):
         self._tasks.update({task.id: task for task in tasks})
 
     async def end_task(self, task_id: str, report: Report) -> None:
-        """Keep a task's report."""
+        """Keep a task's report; written with the next transaction.
+
+        Whatever builds on it comes after it. A crash before that runs the task again, and its recorded effects give the
+        same report.
+        """
+        self.check()
         self._shared.at("task.ending")
-        text = self._sealed_report(report)
+        text = _sealed(report)
         store = self._shared.missions
 
         def change(connection: Connection) -> None:
@@ -149,17 +156,10 @@ class Claim(Lease):
                 "seconds": round(report.cost.seconds, 3),
             },
         }
-        await self.commit(Draft("task.ended", data, task_id), change=change)
+        self.ride(Draft("task.ended", data, task_id), change)
         if task_id in self._tasks:
             self._tasks[task_id] = replace(self._tasks[task_id], status=report.status.value, report=report)
         self._shared.at("task.ended")
-
-    @staticmethod
-    def _sealed_report(report: Report) -> str:
-        try:
-            return seal_json(report.model_dump_json().encode())
-        except ValueError:
-            return seal(report.model_dump())
 
     def _fresh_pins(self, pins: Mapping[str, Pinned]) -> list[Pin]:
         fresh = []
@@ -206,7 +206,7 @@ class Claim(Lease):
                         "why": task.why,
                     }
                 ),
-                "report": None if task.report is None else self._sealed_report(task.report),
+                "report": None if task.report is None else _sealed(task.report),
             }
             for place, task in enumerate(tasks)
         ]
@@ -247,14 +247,16 @@ class Claim(Lease):
             self.lost = None
             await self._leave(MissionStatus.QUEUED, "", None)
 
-    async def end(self, status: MissionStatus | str, report: Mapping[str, Any], reason: str = "") -> MissionStatus:
+    async def end(
+        self, status: MissionStatus | str, report: BaseModel | Mapping[str, Any], reason: str = ""
+    ) -> MissionStatus:
         """End the mission with its report; open questions are closed.
 
         Returns:
             The state it ended in: ``cancelled`` when that was asked for before.
         """
         self._shared.at("mission.ending")
-        await self._leave(MissionStatus(status), reason, "mission.ended", report=seal(report))
+        await self._leave(MissionStatus(status), reason, "mission.ended", report=_sealed(report))
         self._shared.at("mission.ended")
         return self.mission.status
 
@@ -271,3 +273,12 @@ class Claim(Lease):
         from nextgeneration.missions.effects import Door
 
         return Door(self, tools, policy, scratch=scratch, clock=self.clock, access=access)
+
+
+def _sealed(report: BaseModel | Mapping[str, Any]) -> str:
+    if not isinstance(report, BaseModel):
+        return seal(report)
+    try:
+        return seal_json(report.model_dump_json().encode())
+    except ValueError:
+        return seal(report.model_dump())

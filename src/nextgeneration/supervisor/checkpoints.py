@@ -29,9 +29,9 @@ class CheckpointSaver(BaseCheckpointSaver[int]):
     Args:
         storage: where they are kept.
         ended: lean mode, for graphs whose nodes read their own records first: names the channel that says the work
-            has ended. Kept are then the checkpoints that can be gone on from and interrupts, no more: not the input,
-            not what a node wrote before its super-step's checkpoint (it runs again), nothing after the end. That
-            saves half of the writes.
+            has ended. Kept are then the checkpoints that can be gone on from and interrupts, no more: not those before
+            the first node has run, not what a node wrote before its super-step's checkpoint (it runs again), nothing
+            after the end. That saves half of the writes.
     """
 
     def __init__(self, storage: Storage, *, ended: str | None = None) -> None:
@@ -57,9 +57,7 @@ class CheckpointSaver(BaseCheckpointSaver[int]):
             CheckpointRefused: its state holds something that would not come back as it is.
         """
         configurable = config["configurable"]
-        if self._ended is not None and (
-            metadata.get("source") == "input" or checkpoint["channel_values"].get(self._ended)
-        ):
+        if self._ended is not None and (metadata["step"] <= 0 or checkpoint["channel_values"].get(self._ended)):
             return _config(configurable["thread_id"], configurable.get("checkpoint_ns", ""), checkpoint["id"])
         kind, blob = self.serde.dumps_typed(checkpoint)
         described = get_checkpoint_metadata(config, metadata)

@@ -67,5 +67,5 @@ async def conclude(lead: Lead) -> None:
     """End the mission with its report, in one transaction."""
     report = await worded(lead, report_of(lead, final_status(lead)))
     report = report.model_copy(update={"cost": report.cost + lead.own_cost()})
-    status = await lead.claim.end(report.status, report.model_dump(mode="json"))
+    status = await lead.claim.end(report.status, report)
     lead.report = report.model_copy(update={"status": status.value})

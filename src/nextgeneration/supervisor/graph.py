@@ -43,14 +43,21 @@ async def _plan(state: Phase, runtime: Runtime[Lead]) -> Phase:
 
 async def _work(state: Phase, runtime: Runtime[Lead]) -> Phase:
     lead = runtime.context
+    await _worked(lead)
+    return {"tasks": len(lead.plan.tasks)}
+
+
+async def _worked(lead: Lead) -> None:
     await lead.work()
     if lead.parked:
         interrupt({"approvals": list(lead.parked)})
-    return {"tasks": len(lead.plan.tasks)}
 
 
 async def _synthesise(state: Phase, runtime: Runtime[Lead]) -> Phase:
     lead = runtime.context
+    if lead.unfinished():
+        # The checkpoint is ahead of the mission's own records: the records decide.
+        await _worked(lead)
     lead.outcomes = lead.proposed()
     pending = sum(1 for outcome in lead.outcomes if outcome.status == "pending")
     if not pending:
@@ -60,15 +67,22 @@ async def _synthesise(state: Phase, runtime: Runtime[Lead]) -> Phase:
 
 
 async def _act(state: Phase, runtime: Runtime[Lead]) -> Phase:
-    lead = runtime.context
-    await act(lead)
-    if lead.parked:
-        interrupt({"approvals": list(lead.parked)})
+    await _acted(runtime.context)
     return {"actions": 0}
 
 
+async def _acted(lead: Lead) -> None:
+    await act(lead)
+    if lead.parked:
+        interrupt({"approvals": list(lead.parked)})
+
+
 async def _report(state: Phase, runtime: Runtime[Lead]) -> Phase:
-    await conclude(runtime.context)
+    lead = runtime.context
+    if lead.outcomes is None:
+        # Another process went through the actions: what became of them is read from the records.
+        await _acted(lead)
+    await conclude(lead)
     return {"ended": True}
 
 

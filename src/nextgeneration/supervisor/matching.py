@@ -80,6 +80,11 @@ class Index:
         # What every template inherits from a common parent tells none of them from the others.
         self._special = {name: math.log(1 + len(self._profiles) / n) / most for name, n in able.items()}
         self._vocabulary = frozenset(word for p in self._profiles for word in p.vocabulary())
+        # A slip of the hand leaves the first letter: only words with the same one are compared.
+        self._by_letter: dict[str, list[str]] = {}
+        for word in (*CONCEPTS, *sorted(self._vocabulary)):
+            if len(word) >= SLIP:
+                self._by_letter.setdefault(word[0], []).append(word)
 
     def match(self, goal: str) -> list[Match]:
         """Every template with a score above 0 for ``goal``, best first; equal scores by name."""
@@ -94,7 +99,7 @@ class Index:
         """``word``, or the one it is a slip of the hand away from, when nobody here knows it as it stands."""
         if len(word) < SLIP - 1 or word in self._vocabulary or word in CONCEPTS or not word.isalpha():
             return word
-        near = (known for known in (*CONCEPTS, *sorted(self._vocabulary)) if _slip(word, known))
+        near = (known for known in self._by_letter.get(word[0], ()) if _slip(word, known))
         meant = next(near, None)
         return word if meant is None else CONCEPTS.get(meant, meant)
 

@@ -46,6 +46,7 @@ FLIP = """UPDATE {table} SET {column} =
 @pytest.mark.parametrize(("table", "column"), PLACES)
 async def test_a_changed_byte_names_the_record_and_harms_no_other_mission(bench, storage, missions, table, column):
     await full_mission(bench)
+    await bench.saved()
     assert await missions.integrity() == []
     await storage.write(lambda c: c.execute(text(FLIP.format(table=table, column=column))))
     other = await missions.accept(MissionRequest(goal="another", workspace="/srv/work"))
