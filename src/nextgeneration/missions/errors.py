@@ -59,10 +59,10 @@ class CreditsShort(BudgetRefused):
         "Les limites laissent {limit} crédits, et la mission en demande {value}",
     )
     mend = Texts(
-        "Give it --budget {limit} or less; `nextgen credits limits` shows the limits, `nextgen credits grant` adds to "
-        "one.",
-        "Donnez-lui --budget {limit} ou moins ; `nextgen credits limits` montre les limites, `nextgen credits grant` "
-        "y ajoute.",
+        "Ask for no more than that with --budget, or add to a limit with `nextgen credits grant`; `nextgen credits "
+        "limits` shows them.",
+        "N'en demandez pas plus avec --budget, ou ajoutez à une limite avec `nextgen credits grant` ; `nextgen credits "
+        "limits` les montre.",
     )
 
 

@@ -240,7 +240,9 @@ class Thought:
         lang = self._claim.mission.lang
         refused: OverBudget | EffectRefused = EffectRefused(tool=NAME, why=error.message(lang))
         if isinstance(error, OverLimit):
-            refused = OverBudget(scope=str(error.limit), limit=str(error.left), unit="credits")
+            # As a person would name it in a report of this very mission: task:t1, mission:mis_…, tenant:local/month.
+            scope = str(error.limit).removesuffix("/total").replace(f":{self._claim.mission.id}/", ":", 1)
+            refused = OverBudget(scope=scope, limit=str(error.left), unit="credits")
         await self._ended("refused", {"refusal": refused_as(refused)}, error.problem(lang))
         return refused
 
