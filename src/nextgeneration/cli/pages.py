@@ -18,6 +18,9 @@ from nextgeneration.settings.language import user_language
 COLUMNS = 100
 """Widest a help page gets."""
 
+LEAST = 20
+"""Narrowest column of what is said of an option: below it that goes on lines of its own."""
+
 PANELS = (
     text("Start here", "Pour commencer"),
     text("Missions and approvals", "Missions et accords"),
@@ -111,8 +114,10 @@ def _section(title: str, rows: Iterable[tuple[str, str]], width: int) -> Iterato
         return
     yield from ("", f"{title}:" if user_language() == "en" else f"{title} :")
     column = min(max(len(name) for name, _ in rows) + 4, 34)
+    if width - column < LEAST:
+        column = 6
     for name, about in rows:
-        lines = textwrap.wrap(about, max(width - column, 20)) or [""]
+        lines = textwrap.wrap(about, max(width - column, LEAST)) or [""]
         if len(name) + 4 > column:
             yield f"  {name}"
         else:

@@ -126,7 +126,7 @@ def lines(report: MissionReport, voice: Voice, path: Path | None) -> list[str]:
     took = "" if seconds is None else _TOOK.say(lang, seconds=seconds)
     found = ["", voice.paint(_MISSION.say(lang, id=report.mission, status=status, took=took), "bold")]
     if report.tasks:
-        found += [line for line in (headline(report, lang),) if line]
+        found += [part for line in (headline(report, lang),) if line for part in voice.folded(line)]
         if report.prose:
             said = " ".join(escaped(sentence.text, newlines=False) for sentence in report.prose)
             found += ["", *textwrap.wrap(said, max(voice.columns - 1, 20))]
@@ -251,7 +251,8 @@ def _taken(outcome: ActionOutcome, report: MissionReport, voice: Voice) -> Itera
     if gone:
         titles = "; ".join(escaped(entry.finding.title, newlines=False) for entry in gone[:2])
         rest = _AND.say(voice.lang, n=len(gone) - 2) if len(gone) > 2 else ""
-        yield voice.paint(f"    {_GONE.say(voice.lang, titles=titles)}{rest}", "dim")
+        said = voice.folded(f"    {_GONE.say(voice.lang, titles=titles)}{rest}", 6)
+        yield from (voice.paint(part, "dim") for part in said)
 
 
 def _fixes(outcome: ActionOutcome, entry: MergedFinding) -> bool:

@@ -100,6 +100,21 @@ class Voice:
             self.err.write(line + "\n")
             self.err.flush()
 
+    def folded(self, line: str, indent: int = 0) -> list[str]:
+        """A line of stdout as lines that fit the terminal, broken between words; whole where there is none.
+
+        Args:
+            line: without colours.
+            indent: columns left free before each line but the first.
+        """
+        if not self.out.isatty():
+            return [line]
+        import textwrap
+
+        width, after = max(self.columns, indent + LAST), " " * indent
+        kept = textwrap.wrap(line, width, subsequent_indent=after, break_long_words=False, break_on_hyphens=False)
+        return kept or [""]
+
     def data(self, text: str) -> None:
         """Lines of the answer on stdout.
 

@@ -174,3 +174,10 @@ def test_help_on_a_full_disk_is_no_defect_of_ours():
     assert run.returncode == 1
     assert b"NG-CLI-002" in run.stderr
     assert b"NG-KERNEL" not in run.stderr
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80, 200])
+def test_help_fits_the_terminal(cli, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for line in cli("--help").out.splitlines()[1:]:
+        assert len(line) <= columns or " " not in line.strip(), line

@@ -287,3 +287,12 @@ def test_columns_that_can_be_spared_go_before_the_last_one_is_cut_short(voice, m
     row = [("a" * 20, ""), ("b" * 30, ""), ("c" * 10, ""), ("what it is", "")]
     voice.table([Texts(name, name) for name in "ABCD"], [row], spare=(1, 2))
     assert voice.out.getvalue() == f"{'A':<20}  {'C':<10}  D\n{'a' * 20}  {'c' * 10}  what it is\n"
+
+
+def test_a_line_is_broken_between_words_on_a_terminal_and_nowhere_else(voice, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    line = "26 findings remain: 1 critical, 4 high. 10 were fixed and verified."
+    assert voice.folded(line) == [line]
+    voice.out = Terminal()
+    assert voice.folded(line, 2) == ["26 findings remain: 1 critical, 4 high.", "  10 were fixed and verified."]
+    assert voice.folded("") == [""]

@@ -109,9 +109,13 @@ def doctor(workspace: Workspace = Path(), json: Json = False, debug: Debug = Fal
         width = max(len(check.title) for check in checks)
         for check in checks:
             mark, style = {"ok": ("✓", "good"), "warn": ("!", "medium"), "bad": ("✗", "bad")}[check.state]
-            voice.data(f"{voice.paint(mark, style)} {check.title:<{width}}  {escaped(check.said, newlines=False)}")
+            said = voice.folded(f"  {check.title:<{width}}  {escaped(check.said, newlines=False)}", width + 4)
+            voice.data(f"{voice.paint(mark, style)}{said[0][1:]}")
             if check.mend:
-                voice.data(f"  {'':<{width}}  {_FIX.say(voice.lang, how=escaped(check.mend, newlines=False))}")
+                how = _FIX.say(voice.lang, how=escaped(check.mend, newlines=False))
+                said += voice.folded(f"  {'':<{width}}  {how}", width + 4)
+            for part in said[1:]:
+                voice.data(part)
         voice.say(_WELL if good else _UNWELL)
         return 0 if good else 1
 
