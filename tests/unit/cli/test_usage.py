@@ -176,7 +176,7 @@ def test_help_on_a_full_disk_is_no_defect_of_ours():
     assert b"NG-KERNEL" not in run.stderr
 
 
-@pytest.mark.parametrize("columns", [30, 40, 80, 200])
+@pytest.mark.parametrize("columns", [36, 50, 80, 200])
 def test_help_fits_the_terminal(cli, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     for line in cli("--help").out.splitlines()[1:]:
