@@ -1,4 +1,4 @@
-"""The phases of a mission as a LangGraph graph: plan, work, synthesise, act, report.
+"""The phases of a mission as a LangGraph graph: plan, work with its synthesis, act, report.
 
 The graph's state holds ids and counts only. It decides nothing that matters after a crash: each phase
 reads the mission's own records first, so a checkpoint is a place to go on from and not the truth.
@@ -43,25 +43,23 @@ async def _plan(state: Phase, runtime: Runtime[Lead]) -> Phase:
 
 async def _work(state: Phase, runtime: Runtime[Lead]) -> Phase:
     lead = runtime.context
-    await _worked(lead)
-    return {"tasks": len(lead.plan.tasks)}
-
-
-async def _worked(lead: Lead) -> None:
     await lead.work()
     if lead.parked:
         interrupt({"approvals": list(lead.parked)})
+    found: Phase = {"tasks": len(lead.plan.tasks)}
+    if not lead.should_replan():
+        found |= await _synthesise(lead)
+    if not found.get("ended"):
+        # The checkpoint that comes now must not know more than the records.
+        await lead.claim.flush()
+    return found
 
 
-async def _synthesise(state: Phase, runtime: Runtime[Lead]) -> Phase:
-    lead = runtime.context
-    if lead.unfinished():
-        # The checkpoint is ahead of the mission's own records: the records decide.
-        await _worked(lead)
+async def _synthesise(lead: Lead) -> Phase:
+    """What the agents found becomes one answer; with nothing to decide it ends the mission, two super-steps earlier."""
     lead.outcomes = lead.proposed()
     pending = sum(1 for outcome in lead.outcomes if outcome.status == "pending")
     if not pending:
-        # Nothing to decide: the report ends the mission here and saves a super-step.
         await conclude(lead)
     return {"actions": pending, "ended": not pending}
 
@@ -87,10 +85,8 @@ async def _report(state: Phase, runtime: Runtime[Lead]) -> Phase:
 
 
 def _after_work(state: Phase, runtime: Runtime[Lead]) -> str:
-    return "plan" if runtime.context.should_replan() else "synthesise"
-
-
-def _after_synthesis(state: Phase) -> str:
+    if runtime.context.should_replan():
+        return "plan"
     return "act" if state.get("actions") else END
 
 
@@ -99,13 +95,11 @@ def _builder() -> StateGraph[Phase, Lead, Phase, Phase]:
     graph = StateGraph(Phase, context_schema=Lead)
     graph.add_node("plan", _plan)
     graph.add_node("work", _work)
-    graph.add_node("synthesise", _synthesise)
     graph.add_node("act", _act)
     graph.add_node("report", _report)
     graph.add_edge(START, "plan")
     graph.add_edge("plan", "work")
-    graph.add_conditional_edges("work", _after_work, ["plan", "synthesise"])
-    graph.add_conditional_edges("synthesise", _after_synthesis, ["act", END])
+    graph.add_conditional_edges("work", _after_work, ["plan", "act", END])
     graph.add_edge("act", "report")
     graph.add_edge("report", END)
     return graph

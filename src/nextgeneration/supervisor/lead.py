@@ -195,12 +195,6 @@ class Lead:
 
         await run_all(self.plan.tasks, dict(self.reports), run, self.parts.at_once)
         self.parked = tuple(dict.fromkeys(waiting))
-        # The checkpoint after this phase must not know more than the records.
-        await self.claim.flush()
-
-    def unfinished(self) -> bool:
-        """Whether a planned task has no report yet."""
-        return any(task.id not in self.reports for task in self.plan.tasks)
 
     async def _task(self, task: PlannedTask) -> Report:
         """One task to its report. Only what concerns the whole mission is raised."""
