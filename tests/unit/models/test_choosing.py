@@ -11,7 +11,7 @@ import pytest
 from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.models import Image, Message, ModelRequest, ToolSchema, Usage, Wish
 from nextgeneration.models import errors
-from nextgeneration.models.errors import NameUnclear, PriceUnknown
+from nextgeneration.models.errors import KeyMissing, NameUnclear, PriceUnknown
 from nextgeneration.models.gateway import Gateway
 from nextgeneration.models.health import FAILURES, FIRST_PAUSE, HOPELESS_PAUSE, LONGEST_PAUSE
 from nextgeneration.models.retries import MOST_SECONDS, TRIES, delay
@@ -114,8 +114,10 @@ def test_without_any_model_there_is_none() -> None:
     models = gateway({})
     assert not models.available(Wish())
     assert models.models() == []
-    with pytest.raises(NameUnclear):
+    with pytest.raises(KeyMissing):
         models.candidate("openai:gpt-4o")
+    with pytest.raises(NameUnclear):
+        models.candidate("nobody:m")
 
 
 def test_a_key_set_later_is_found_after_a_refresh() -> None:
