@@ -112,6 +112,14 @@ def test_any_text_is_judged(line: str) -> None:
     judge_argv([line, line], WORKSPACE)
 
 
+@pytest.mark.parametrize("tail", ["\U000c14cc\U00090c5a", "\U00101000", "\ue000", "\xe9", "\U000f74dc\U0009573b"])
+@pytest.mark.parametrize("head", ["W{", "{", "${", "x={", "\U000f74dc{", "case {", "a[{"])
+def test_no_character_ends_the_process(head: str, tail: str) -> None:
+    """The grammar's scanner reads beyond its tables on characters of high planes: it is never shown one."""
+    for _ in range(50):
+        judge_line(head + tail, WORKSPACE)
+
+
 TOKENS = r"""
     ' " \ $ ` ( ) { } [ ] < > | & ; # ~ * ? ! = - / . , : % @ + ^ a x rm ls cat EOF << <<< >> >& &> >| && || ;;
     |& $( ${ $((

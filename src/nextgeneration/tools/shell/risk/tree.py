@@ -38,6 +38,9 @@ _CONSTRUCTS = {
     "case_statement": "case", "c_style_for_statement": "for ((…))", "function_definition": "…()", "array": "…=(…)",
     "subscript": "…[…]", "translated_string": '$"…"', "test_command": "[[…]]", "ERROR": "?",
 }  # fmt: skip
+# The grammar's scanner asks the C library about characters far outside its tables, which can end the process. To bash
+# such characters are parts of words and of nothing else, as is the stand-in; what a word says is read from the source.
+_STAND_IN = bytes(byte if byte < 0x80 else ord(".") for byte in range(256))
 _QUOTING = re.compile(r"[\"'\\]")
 
 
@@ -60,7 +63,7 @@ def read_tree(data: bytes, source: str) -> Reading:
     Raises:
         TooDeep: it is nested too deep to be followed.
     """
-    tree = _parser().parse(data)
+    tree = _parser().parse(data.translate(_STAND_IN))
     walk = _Walk(source)
     if tree.root_node.has_error:
         walk.reading.constructs.append("?")
