@@ -19,6 +19,7 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Usage, Wish
 from nextgeneration.missions.schema import MissionOptions, MissionRequest, MissionStatus
 from nextgeneration.services.assembly import Services, open_services
+from nextgeneration.services.parts import own_templates
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.testing.thinking import ScriptedModel, calling, reporting
 
@@ -216,10 +217,12 @@ async def at_work(home: Path, server: str, allow: Sequence[str]) -> AsyncIterato
     (templates / f"{TEMPLATE}.json").write_text(json.dumps(template(server)))
     model = OneModel()
     rules = MissionSettings(permissions=tuple(f"mcp:{server}/{rule}" for rule in allow))
-    async with open_services(workspace, mission_settings=rules, models=model) as services:
-        assert services.tools.remote is not None
-        await services.tools.remote.refresh(server)
-        yield services, model
+    # A manager of its own: the process's may look elsewhere, as another test left it.
+    with own_templates(workspace) as own:
+        async with open_services(workspace, mission_settings=rules, models=model, templates=own) as services:
+            assert services.tools.remote is not None
+            await services.tools.remote.refresh(server)
+            yield services, model
 
 
 async def run(services: Services, model: OneModel, case: Case, server: str, reads: frozenset[str]) -> Happened:
