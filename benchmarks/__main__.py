@@ -1,6 +1,7 @@
 """Run every benchmark, print the rows, and write ``docs/performance.md``.
 
-``python -m benchmarks`` runs all; names after it (``agents missions``) run only those and write nothing.
+``python -m benchmarks`` runs all, each in a process of its own; names after it (``agents missions``) run only those and
+write nothing.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import json
 import os
 import platform
 import sqlite3
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +28,7 @@ def main() -> int:
     tables = {}
     for name in chosen:
         print(f"== {name}", file=sys.stderr)
-        measured: Any = importlib.import_module(f"benchmarks.{name}").measure()
-        tables[name] = asyncio.run(measured) if inspect.isawaitable(measured) else measured
+        tables[name] = measured(name)
         for row in tables[name]:
             print(line(row))
     if not sys.argv[1:]:
@@ -36,6 +38,20 @@ def main() -> int:
     for row in missed:
         print("MISSED:", line(row), file=sys.stderr)
     return 1 if missed else 0
+
+
+def measured(name: str) -> list[dict[str, Any]]:
+    """The rows of one benchmark, in a process that nothing else has grown in."""
+    code = f"from benchmarks.__main__ import rows_of; rows_of({name!r})"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return rows
+
+
+def rows_of(name: str) -> None:
+    """Measure here and print the rows as one line of JSON."""
+    found: Any = importlib.import_module(f"benchmarks.{name}").measure()
+    print(json.dumps(asyncio.run(found) if inspect.isawaitable(found) else found))
 
 
 def met(row: dict[str, Any]) -> bool | None:
