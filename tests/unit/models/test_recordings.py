@@ -15,6 +15,8 @@ from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ToolSchem
 from nextgeneration.models.errors import BadModelRequest, ModelFailure, ModelMissing, ModelOverloaded, ModelRateLimited
 from nextgeneration.testing.wire import Recorded
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 OWN = ROOT / "tests" / "data" / "wire" / "openai.jsonl"
 SHARED = Path(os.environ.get("NG_TEST_RECORDINGS", ROOT.parent / "shared" / "data")) / "openai-chat-recordings.jsonl"

@@ -19,6 +19,8 @@ from nextgeneration.testing.wire import (
 )
 from nextgeneration.testing.wire.pictures import PIXEL
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("langchain_openai", reason="the extras of the providers are not installed")
 messages = pytest.importorskip("langchain_core.messages")
 every_format = pytest.mark.parametrize("provider", BUILDERS)

@@ -22,6 +22,8 @@ from nextgeneration.testing.wire import (
     WireServer,
 )
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("langchain_openai", reason="the extras of the providers are not installed")
 every_format = pytest.mark.parametrize("provider", BUILDERS)
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

@@ -13,6 +13,8 @@ from tests.unit.testing.wire_recordings import FOLDER, STEPS
 from nextgeneration.testing.wire import Recorded, WireServer
 from nextgeneration.testing.wire.openai_chat import collected, told
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("langchain_openai", reason="the extras of the providers are not installed")
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "openai-chat-recordings.jsonl"
 shared = pytest.mark.skipif(not SHARED.exists(), reason="the folder ../shared/data with real recordings is not here")
