@@ -22,6 +22,7 @@ class Keeping:
     parked: tuple[str, ...]
     _claim: Claim
     _position: int
+    _ready: Callable[[tuple[str, ...]], None]
 
     def record(self, name: str, fn: Callable[[], T | Awaitable[T]]) -> Coroutine[Any, Any, T]:
         """The value of ``fn``, the same at every replay: time, random numbers, what is read from elsewhere.
@@ -63,12 +64,3 @@ class Keeping:
     ) -> Any:
         self._ready(parked)
         return await recording.answer(make, change)
-
-    def _ready(self, parked: tuple[str, ...]) -> None:
-        """See that anything may be done now.
-
-        Raises:
-            Parked: this run waits for an answer.
-            NGError: the claim is over.
-        """
-        raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -176,14 +176,6 @@ class CheckpointSaver(BaseCheckpointSaver[int]):
             parent_config=_config(row.thread, row.ns, row.parent) if row.parent else None,
             pending_writes=pending,
         )
-
-    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """Only the asynchronous form is used."""
-        raise NotImplementedError
-
-    def list(self, config: RunnableConfig | None, **_options: Any) -> Iterator[CheckpointTuple]:
-        """Only the asynchronous form is used."""
-        raise NotImplementedError
 
 
 def _config(thread: str, ns: str, checkpoint: str) -> RunnableConfig:

@@ -30,7 +30,6 @@ NAME = "supervisor"
 PLAN, PROSE = "supervisor.plan", "supervisor.prose"
 """Their tasks."""
 
-TRIES = 2
 MAX_OUTPUT = 4_000
 
 
@@ -62,16 +61,17 @@ async def asked(
         Message("user", json.dumps(shown, ensure_ascii=False, sort_keys=True, indent=1)),
     ]
     wish = Wish(purpose=purpose)
-    for left in reversed(range(TRIES)):
-        request = ModelRequest(tuple(messages), max_output=MAX_OUTPUT, schema=schema, temperature=0.0, stable=1)
-        answer = await door.think(request, wish)
-        try:
-            return read(_object(answer.text), shown)
-        except AnswerUnfit as error:
-            if not left:
-                raise
-            messages += [answer.message(), Message("user", error.message("en"))]
-    raise AssertionError  # pragma: no cover - the loop ends by return or raise
+
+    def question() -> ModelRequest:
+        return ModelRequest(tuple(messages), max_output=MAX_OUTPUT, schema=schema, temperature=0.0, stable=1)
+
+    answer = await door.think(question(), wish)
+    try:
+        return read(_object(answer.text), shown)
+    except AnswerUnfit as error:
+        messages += [answer.message(), Message("user", error.message("en"))]
+    again = await door.think(question(), wish)
+    return read(_object(again.text), shown)
 
 
 def _object(text: str) -> Mapping[str, Any]:

@@ -1,16 +1,12 @@
 """Thinking through a real door: journaled, replayed, parked, fallen back, and never done twice."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import pytest
+from tests.unit.agents.calling_house import Choice, Offered
 from tests.unit.agents.llm.conftest import LEAK
 
 from nextgeneration.agents.context import TaskContext
 from nextgeneration.agents.runtimes.dispatch import run as run_runtime
 from nextgeneration.credits.service import Credits
-from nextgeneration.kernel.language import Texts
-from nextgeneration.kernel.models import Usage
 from nextgeneration.kernel.reports import ReportStatus
 from nextgeneration.kernel.risk import EffectRule, RiskLabel
 from nextgeneration.kernel.tools import ToolResult
@@ -27,37 +23,6 @@ from nextgeneration.testing.thinking import ScriptedModel, calling, reporting
 from nextgeneration.testing.tools import FakeTool
 
 STEP = {"id": "s", "tool": "t.look"}
-RULES = Texts("liked", "aimé")
-
-
-@dataclass
-class Offered:
-    """A scripted model as a gateway offers it: each answer costs 100 micro-credits, and never more than 1,000."""
-
-    client: ScriptedModel
-    why: Texts = RULES
-    local: bool = False
-    priced: bool = True
-    name: str = "test:scripted"
-
-    def worst(self, request: Any) -> int:
-        return 1_000
-
-    def cost(self, usage: Usage) -> int:
-        return 100
-
-    def fit(self, request: Any, amount: int) -> None:
-        return None
-
-    def succeeded(self, seconds: float) -> None: ...
-
-    def failed(self, error: Exception) -> None: ...
-
-
-@dataclass
-class Choice:
-    candidates: tuple[Offered, ...]
-    skipped: dict[str, Texts] = field(default_factory=dict)
 
 
 class Gateway:
