@@ -15,6 +15,7 @@ from nextgeneration.security.permissions import parse_rule
 from nextgeneration.templates.errors import Problem, TemplateInvalid, TemplateUnknown, pointer_of
 from nextgeneration.templates.expressions import ROOTS, expressions, first_names
 from nextgeneration.templates.library import TemplateLibrary
+from nextgeneration.templates.lint_calls import calls
 from nextgeneration.templates.reader import Document, read
 from nextgeneration.templates.revision import Revision
 from nextgeneration.templates.validation import check, check_stem
@@ -132,7 +133,7 @@ class _Linter:
     def remarks(self) -> Iterator[Remark]:
         """Every warning, in the order of the file."""
         found = [
-            *self._absences(), *self._tools(), *self._steps(), *self._without_effect(), *self._route()
+            *self._absences(), *self._tools(), *self._steps(), *self._calls(), *self._without_effect(), *self._route()
         ]  # fmt: skip
         yield from sorted(found, key=lambda remark: remark.problem.line or 0)
 
@@ -172,7 +173,7 @@ class _Linter:
             yield self._warn("playbook-absent", (), what, Texts("Add steps.", "Ajoutez des étapes."))
 
     def _tools(self) -> Iterator[Remark]:
-        """Tools nobody knows, and steps whose tool is not among the template's."""
+        """Tools nobody knows."""
         named = [(("tools", index), tool) for index, tool in enumerate(self.data.get("tools", ()))]
         steps = [
             (("playbook", index, "tool"), step["tool"]) for index, step in enumerate(self.data.get("playbook", ()))
@@ -229,6 +230,10 @@ class _Linter:
         elif root == "item" and not has_item:
             what = Texts("`item` is nothing without `each`.", "`item` n'est rien sans `each`.")
             yield self._warn("item-without-each", place, what, Texts("Add `each`.", "Ajoutez `each`."))
+
+    def _calls(self) -> Iterator[Remark]:
+        """Calls of other agents that can only ever be refused."""
+        return (self._warn(*doubt) for doubt in calls(self.data, self.revision, self.library))
 
     def _without_effect(self) -> Iterator[Remark]:
         """What an ancestor's decision makes void: looser permissions and larger budgets."""

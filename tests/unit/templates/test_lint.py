@@ -98,6 +98,59 @@ def test_expressions_that_cannot_work_are_remarked_on(library, save):
     ]
 
 
+def call(agent):
+    return {"tool": "agent.run", "with": {"agent": agent, "goal": "g"}}
+
+
+def test_a_call_of_an_agent_that_the_template_may_not_make_is_remarked_on(library, save):
+    save(CLEAN, playbook=[call("other")])
+    save(CLEAN, name="other", capabilities=["of_others"], supervisor_route="other")
+    found = lint(library, ["clean"])
+    assert [(remark.rule, remark.problem.pointer) for remark in found] == [("agent-run-unlisted", "/playbook/0/tool")]
+    assert "`tools` does not list `agent.run`" in found[0].say("en") != found[0].say("fr")
+    save(CLEAN, playbook=[call("other")], tools=["agent.*"])
+    assert lint(library, ["clean"]) == []
+    save(CLEAN, name="base", tools=["agent.run"])
+    save(CLEAN, playbook=[call("other")], parent="base", capabilities=["unique", "own"])
+    assert lint(library, ["clean"]) == []
+
+
+def test_a_call_of_a_template_that_does_not_exist_is_remarked_on(library, save):
+    steps = [call("othre"), call({"$": "input.agent"}), call(""), {"tool": "agent.run", "with": {"goal": "g"}}, call(3)]
+    save(CLEAN, playbook=steps, tools=["agent.run"])
+    save(CLEAN, name="other", capabilities=["of_others"], supervisor_route="other")
+    found = lint(library, ["clean"])
+    assert [(remark.rule, remark.problem.pointer) for remark in found] == [("agent-unknown", "/playbook/0/with/agent")]
+    assert "Did you mean `other`?" in found[0].say("en")
+    save(CLEAN, playbook=[call("zzz")], tools=["agent.run"])
+    assert "See `nextgen templates list`." in lint(library, ["clean"])[0].say("en")
+
+
+def test_calls_in_a_circle_are_remarked_on_at_each_of_its_templates(library, save, tmp_path):
+    def agent(name, calls):
+        own = {"capabilities": [f"of_{name}"], "supervisor_route": name, "tools": ["agent.run"]}
+        save(CLEAN, name=name, playbook=calls, **own)
+
+    agent("a", [call("b")])
+    agent("b", [call("d"), call("c")])
+    agent("c", [call("b")])
+    agent("d", [{"tool": "fs.list"}])
+    agent("alone", [call("alone")])
+    (tmp_path / "broken.json").write_text("{")
+    agent("careless", [call("broken")])
+    found = [remark for remark in lint(library) if remark.level == "warning"]
+    assert [(remark.rule, remark.file.rpartition("/")[2], remark.problem.pointer) for remark in found] == [
+        ("agent-circle", "alone.json", "/playbook/0/with/agent"),
+        ("agent-circle", "b.json", "/playbook/1/with/agent"),
+        ("agent-circle", "c.json", "/playbook/0/with/agent"),
+    ]
+    assert "b → c → b" in found[1].say("en")
+    child = {**CLEAN, "name": "d", "parent": "a", "capabilities": ["of_d"], "supervisor_route": "d"}
+    del child["playbook"]
+    save(child)
+    assert [(remark.rule, remark.problem.pointer) for remark in lint(library, ["d"])] == [("agent-circle", "/parent")]
+
+
 def test_what_a_parent_makes_void_is_remarked_on(library, save):
     save(CLEAN, name="base", budget={"seconds": 5}, permissions={"ask": ["fs.*"]})
     save(
