@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from nextgeneration.kernel.language import Texts
 from nextgeneration.security.errors import Refusal, TemplateRefused
+from nextgeneration.security.secrets import shape_of
 
 DANGEROUS_TOOLS: frozenset[str] = frozenset(
     """
@@ -46,18 +47,6 @@ _REMOTE = frozenset({"mcp", "a2a"})
 _INVISIBLE = {"Cf", "Cc", "Mn", "Me", "Zs", "Zl", "Zp"}
 _SEPARATORS = re.compile(r"[.:/\\\[\]'\"]+|->")
 _BUILTINS = {"builtins", "__builtins__", "__builtin__", "__main__", "python", "py"}
-_SECRETS = {
-    "AWS": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    "GitHub": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{60,255})"),
-    "GitLab": re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}"),
-    "OpenAI": re.compile(r"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{32,}"),
-    "Anthropic": re.compile(r"\bsk-ant-[A-Za-z0-9_-]{32,}"),
-    "Slack": re.compile(r"\bxox[abposr]-[A-Za-z0-9-]{20,}"),
-    "Google": re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b"),
-    "Stripe": re.compile(r"\b[sr]k_live_[0-9A-Za-z]{20,}"),
-    "Hugging Face": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),
-    "PEM": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
-}
 _SHORTEST_SECRET = 20
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST_INTEGER = 2**53 - 1
@@ -286,9 +275,10 @@ def _secrets(data: dict[str, Any]) -> Iterator[Refusal]:
         elif isinstance(value, list):
             waiting += [(f"{pointer}/{i}", inner) for i, inner in enumerate(value)]
         elif isinstance(value, str) and len(value) >= _SHORTEST_SECRET:
-            kind = next((kind for kind, shape in _SECRETS.items() if shape.search(value)), None)
-            if kind:
-                what = Texts(f"this looks like a secret ({kind}).", f"ceci ressemble à un secret ({kind}).")
+            shape = shape_of(value)
+            if shape:
+                en, fr = shape.label.en, shape.label.fr
+                what = Texts(f"this looks like a secret ({en}).", f"ceci ressemble à un secret ({fr}).")
                 yield Refusal(pointer, what, _SECRET_FIX)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.tools import ToolContext, ToolResult
+from nextgeneration.security.secrets import SHAPES, shaped, without_shapes
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.tools import code
 from nextgeneration.tools.base import parse_args
@@ -37,6 +38,7 @@ SHAPED = {
     "google-api-key": "AI" + "za" + RANDOM + "Ab3",
     "anthropic-key": "sk-" + "ant-" + "api03-" + RANDOM,
     "openai-key": "sk-" + "proj-" + RANDOM + RANDOM,
+    "openrouter-key": "sk-" + "or-v1-" + "0a1b2c3d4e5f6789" * 4,
     "huggingface-token": "h" + "f_" + RANDOM + "Ab3",
     "npm-token": "np" + "m_" + RANDOM + "Ab3D",
     "pypi-token": "py" + "pi-AgE" + RANDOM * 2,
@@ -59,6 +61,18 @@ async def scan(tmp_path: Path, **files: str) -> ToolResult:
     (tmp_path / "scratch").mkdir(exist_ok=True)
     context = ToolContext(workspace=root, scratch=tmp_path / "scratch")
     return await TOOL.call(parse_args(TOOL, {}), context)
+
+
+@pytest.mark.parametrize("shape", sorted(SHAPED))
+def test_a_secret_of_one_shape_is_of_no_other(shape: str) -> None:
+    # Whichever shape stood first would name it: the order of the table must not matter.
+    assert {found.shape.id for found in shaped(f'x = "{SHAPED[shape]}"')} == {shape}
+    assert set(SHAPED) == {known.id for known in SHAPES}
+
+
+@pytest.mark.parametrize("shape", sorted(SHAPED))
+def test_every_shape_is_masked_wherever_it_stands(shape: str) -> None:
+    assert SHAPED[shape][12:] not in without_shapes(f"a {SHAPED[shape]} b", "***")
 
 
 @pytest.mark.parametrize("shape", sorted(SHAPED))

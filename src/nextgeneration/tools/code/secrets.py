@@ -8,8 +8,6 @@ line before, says that a value is no secret (``gitleaks:allow`` and ``pragma: al
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 import re
 from collections import Counter
@@ -19,6 +17,7 @@ from urllib.parse import unquote
 
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
+from nextgeneration.security.secrets import shaped
 from nextgeneration.tools.code.languages import LOCK_FILES, is_example, is_template, is_test
 from nextgeneration.tools.code.notes import Notes
 from nextgeneration.tools.code.sources import Source
@@ -26,64 +25,6 @@ from nextgeneration.tools.code.sources import Source
 MAX_PER_FILE = 50
 MAX_LINE = 4_000
 
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A well-known shape of secret.
-
-    Attributes:
-        id: the last part of the rule's id.
-        label: what it is.
-        literals: at least one of these is in every match; looked for before the pattern is tried.
-        pattern: the whole value, or its group ``value``.
-        severity: in a file that runs; lower in tests and examples.
-    """
-
-    id: str
-    label: Texts
-    literals: tuple[str, ...]
-    pattern: re.Pattern[str]
-    severity: Severity = Severity.CRITICAL
-
-
-def _shape(name: str, en: str, fr: str, literals: str, pattern: str, severity: Severity = Severity.CRITICAL) -> Shape:
-    return Shape(name, Texts(en, fr), tuple(literals.split()), re.compile(pattern), severity)
-
-
-SHAPES = (
-    _shape(
-        "private-key", "private key", "clé privée", "PRIVATE",
-        r"-----BEGIN (?!PUBLIC)(?:[A-Z]{2,9} )?PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:\\n|\\r|[\s\"',+]){1,20}(?P<value>[A-Za-z0-9+/=:, -]{32,})",
-    ),
-    _shape("aws-key", "AWS access key id", "identifiant de clé AWS", "AKIA ASIA",
-           r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Za-z0-9])", Severity.HIGH),
-    _shape("github-token", "GitHub token", "jeton GitHub", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
-           r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{60,255})\b"),
-    _shape("gitlab-token", "GitLab token", "jeton GitLab", "glpat-", r"\bglpat-[\w-]{20,255}"),
-    _shape("slack-token", "Slack token", "jeton Slack", "xox", r"\bxox[abeoprs]-[A-Za-z0-9-]{20,255}"),
-    _shape("slack-webhook", "Slack webhook", "webhook Slack", "hooks.slack.com",
-           r"https://hooks\.slack\.com/services/T\w{6,12}/B\w{6,12}/\w{16,32}", Severity.HIGH),
-    _shape("stripe-key", "Stripe live key", "clé Stripe de production", "_live_", r"\b[sr]k_live_[A-Za-z0-9]{20,255}"),
-    _shape("google-api-key", "Google API key", "clé d'API Google", "AIza",
-           r"(?<![\w-])AIza[\w-]{35}(?![\w-])", Severity.HIGH),
-    _shape("anthropic-key", "Anthropic API key", "clé d'API Anthropic", "sk-ant-", r"\bsk-ant-[\w-]{32,255}"),
-    _shape("openai-key", "OpenAI API key", "clé d'API OpenAI", "sk-",
-           r"(?<![\w-])sk-(?!ant-)(?:(?:proj|svcacct|admin)-[\w-]{32,255}|[A-Za-z0-9]{40,64})(?![\w-])"),
-    _shape("huggingface-token", "Hugging Face token", "jeton Hugging Face", "hf_", r"\bhf_[A-Za-z0-9]{34,64}\b"),
-    _shape("npm-token", "npm token", "jeton npm", "npm_", r"\bnpm_[A-Za-z0-9]{36}\b"),
-    _shape("pypi-token", "PyPI token", "jeton PyPI", "pypi-", r"\bpypi-AgE[\w-]{50,255}"),
-    _shape("sendgrid-key", "SendGrid key", "clé SendGrid", "SG.", r"\bSG\.[\w-]{22}\.[\w-]{43}\b"),
-    _shape("digitalocean-token", "DigitalOcean token", "jeton DigitalOcean", "dop_v1_", r"\bdop_v1_[0-9a-f]{64}\b"),
-    _shape("vault-token", "Vault token", "jeton Vault", "hvs.", r"\bhvs\.[\w-]{24,255}"),
-    _shape("age-key", "age secret key", "clé secrète age", "AGE-SECRET-KEY-", r"\bAGE-SECRET-KEY-1[A-Z0-9]{58}\b"),
-    _shape("azure-storage-key", "Azure storage key", "clé de stockage Azure", "AccountKey=",
-           r"AccountKey=(?P<value>[A-Za-z0-9+/]{80,100}={0,2})"),
-    _shape("telegram-token", "Telegram bot token", "jeton de bot Telegram", ":AA",
-           r"(?<!\w)\d{8,10}:AA[\w-]{33}(?![\w-])", Severity.HIGH),
-    _shape("jwt", "JSON web token", "jeton JWT", "eyJ",
-           r"\beyJ[\w-]{10,2000}\.eyJ[\w-]{10,4000}\.[\w-]{16,2000}", Severity.MEDIUM),
-)  # fmt: skip
 
 _URL = re.compile(
     r"\b(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{1,30})://(?P<user>[^\s:/@\"'`<>{}$]{0,100}):"
@@ -259,25 +200,13 @@ def _allowed(lines: list[str], line: int) -> bool:
 
 
 def _shapes(text: str) -> Iterator[Secret]:
-    for shape in SHAPES:
-        if not any(literal in text for literal in shape.literals):
+    for found in shaped(text):
+        (start, end), shape = found.value, found.shape
+        value = text[start:end]
+        if _PLACEHOLDER.search(value) or entropy(value) < 2.5:
             continue
-        for match in shape.pattern.finditer(text):
-            group = "value" if "value" in shape.pattern.groupindex else 0
-            value = match[group]
-            if _PLACEHOLDER.search(value) or entropy(value) < 2.5 or (shape.id == "jwt" and not _is_jwt(value)):
-                continue
-            severity = Severity.MEDIUM if "ENCRYPTED" in match[0] else shape.severity
-            yield Secret(shape.id, shape.label, *match.span(group), severity, 0.95)
-
-
-def _is_jwt(value: str) -> bool:
-    head = value.split(".")[0]
-    try:
-        header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(header, dict) and "alg" in header
+        severity = Severity.MEDIUM if "ENCRYPTED" in text[slice(*found.whole)] else shape.severity
+        yield Secret(shape.id, shape.label, start, end, severity, 0.95)
 
 
 def _addresses(text: str, *, config: bool) -> Iterator[Secret]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from nextgeneration.security.secrets import shape_of, without_shapes
 from nextgeneration.tools.compose.interpolation import read, variable_only, without_text
 from nextgeneration.tools.compose.keys import words
 from nextgeneration.tools.compose.model import ComposeFile
@@ -36,11 +37,6 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,20}://([^\s:/@\"'?#]{0,100}):([^\s@/\"']{1,200})@", re.IGNORECASE)
-_SHAPE = re.compile(
-    r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----|\b(?:ghp|gho|ghs|ghu)_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9_]{60,}|"
-    r"\bAKIA[0-9A-Z]{16}\b|\bsk_live_[A-Za-z0-9]{16,}|\bxox[abprs]-[A-Za-z0-9-]{20,}|\bAIza[0-9A-Za-z_-]{35}\b|"
-    r"\bglpat-[A-Za-z0-9_-]{20}\b|\bnpm_[A-Za-z0-9]{36}\b|\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"
-)
 _FLAG = re.compile(
     r"--(?:requirepass|[a-z-]*password|[a-z-]*token|[a-z-]*secret|api-?key|masterauth)(?:=|\s+)(\"[^\"]+\"|'[^']+'|[^\s\"']+)"
 )
@@ -95,7 +91,7 @@ def weak(value: str, *others: str) -> bool:
 
 def shaped(value: str) -> bool:
     """Whether the value has the form of a provider's key or a private key."""
-    return _SHAPE.search(value) is not None
+    return shape_of(value) is not None
 
 
 def url_passwords(value: str) -> list[tuple[str, str]]:
@@ -163,5 +159,5 @@ def masked(text: str, start: int, end: int, hidden: list[tuple[int, int]]) -> st
         parts += [text[at : max(first, at)], MASK]
         at = min(last, end)
     shown = "".join((*parts, text[at:end]))
-    shown = _SHAPE.sub(MASK, shown)
+    shown = without_shapes(shown, MASK)
     return _LOOSE.sub(lambda m: m[0] if without_text(m[2].strip("\"'")) or m[2] == MASK else m[1] + MASK, shown)
