@@ -19,7 +19,7 @@ from nextgeneration.storage.connections import connected, make_private
 from nextgeneration.storage.errors import StorageClosed, StorageUnopened, StorageUnsupported, WriteFailed
 from nextgeneration.storage.schema import migrate
 from nextgeneration.storage.tables import metadata
-from nextgeneration.storage.writer import InlineWriter, ThreadWriter, named
+from nextgeneration.storage.writer import FileWriter, InlineWriter, named
 
 T = TypeVar("T")
 Op = Callable[[Connection], T]
@@ -35,7 +35,7 @@ class Storage:
     """
 
     def __init__(
-        self, writer: ThreadWriter | InlineWriter, engines: tuple[Engine, ...], reader: Reader | None, path: Path | None
+        self, writer: FileWriter | InlineWriter, engines: tuple[Engine, ...], reader: Reader | None, path: Path | None
     ) -> None:
         self._writer = writer
         self._engines = engines
@@ -93,7 +93,7 @@ class Storage:
         engine, connection, driver = connected(str(path), prepared, busy_seconds)
         read_engine, read_connection, read_driver = connected(str(path), prepared, busy_seconds)
         read_driver.execute("PRAGMA query_only=ON")
-        writer = ThreadWriter(connection, driver, busy_seconds)
+        writer = FileWriter(connection, driver, busy_seconds)
         return cls(writer, (engine, read_engine), Reader(read_connection, read_driver), path)
 
     async def write(self, op: Op[T]) -> T:
@@ -103,6 +103,16 @@ class Storage:
             StorageError: it was not written, and why.
         """
         return await self._writer.do(op)
+
+    async def write_whole(self, op: Op[T], then: Callable[[T], None]) -> T:
+        """:meth:`write` for a caller that must know what became of it: a cancellation waits for the answer.
+
+        Args:
+            op: the operation.
+            then: called in the loop with the answer as soon as it is on disk, whether or not the caller was cancelled;
+                it must not raise.
+        """
+        return await self._writer.do_whole(op, then)
 
     def write_sync(self, op: Op[T]) -> T:
         """:meth:`write` for callers without an event loop."""

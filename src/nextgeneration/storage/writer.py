@@ -3,6 +3,10 @@
 A COMMIT with ``synchronous=FULL`` costs a sync of the disk, whatever it holds. So everything that is waiting when the
 writer is free becomes one transaction. An operation that fails is undone alone; a COMMIT that fails, fails its group
 with a named error, and the writer goes on.
+
+The statements of an operation take microseconds, and Python lets one thread run at a time: handing them to another
+thread costs more than they do. So a loop's operations run in the loop itself, and a thread takes them over when there
+is something to wait for: another process that writes, or a disk that is slow.
 """
 
 from __future__ import annotations
@@ -26,6 +30,15 @@ T = TypeVar("T")
 GROUP = 256
 """Most operations in one transaction: beyond it the wait of the first outweighs the saved sync."""
 
+PATIENCE = 0.002
+"""How long a group may keep a loop waiting, in seconds."""
+
+PATIENT = 5
+"""So many groups in a row that took longer show a slow disk, and not a busy machine: then they go to the thread."""
+
+AGAIN = 10.0
+"""For how many seconds they do, until it is tried anew."""
+
 DROPPED = "the transaction was dropped"
 
 _FULL = {"SQLITE_FULL"}
@@ -35,17 +48,19 @@ _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 class Job(Generic[T]):
     """One operation on its way through the writer."""
 
-    __slots__ = ("error", "future", "loop", "op", "ready", "result")
+    __slots__ = ("error", "future", "loop", "op", "ready", "result", "then")
 
     def __init__(
         self,
         op: Callable[[Connection], T],
-        loop: asyncio.AbstractEventLoop | None = None,
+        future: asyncio.Future[T] | None = None,
+        then: Callable[[T], None] | None = None,
         ready: threading.Event | None = None,
     ) -> None:
         self.op = op
-        self.loop = loop
-        self.future: asyncio.Future[T] | None = loop.create_future() if loop else None
+        self.loop = None if future is None else future.get_loop()
+        self.future = future
+        self.then = then
         self.ready = ready
         self.result: T | None = None
         self.error: BaseException | None = None
@@ -53,12 +68,22 @@ class Job(Generic[T]):
     def settle(self) -> None:
         """Hand the answer to the waiting coroutine. Runs in its loop."""
         future = self.future
+        if self.error is None and self.then is not None:
+            self.then(self.result)  # type: ignore[arg-type]
         if future is None or future.done():
             return
         if self.error is not None:
             future.set_exception(self.error)
         else:
             future.set_result(self.result)  # type: ignore[arg-type]
+
+
+class Whole(asyncio.Future[T]):
+    """An answer that is waited for to the end: a caller that is cancelled meanwhile hears of that afterwards."""
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Refused; the task that waits remembers its cancellation and is told when the answer is there."""
+        return False
 
 
 def named(error: BaseException, busy_seconds: float = 0) -> BaseException:
@@ -89,12 +114,23 @@ class Transactions:
         self._driver = driver
         self._busy_seconds = busy_seconds
 
-    def group(self, jobs: list[Job[Any]]) -> None:
-        """Run ``jobs`` in one transaction; each has its result or error afterwards. Never raises."""
+    def group(self, jobs: list[Job[Any]], *, wait: bool = True) -> bool:
+        """Run ``jobs`` in one transaction; each has its result or error afterwards. Never raises.
+
+        Args:
+            jobs: in this order.
+            wait: for another process that writes.
+
+        Returns:
+            False when nothing was done because one does.
+        """
         done: list[Job[Any]] = []
         single = len(jobs) == 1
         try:
-            self._begin()
+            if not self._begun():
+                if not wait:
+                    return False
+                self._begin()
             for job in jobs:
                 if not self._driver.in_transaction:
                     # A full disk or an I/O error inside one operation makes SQLite drop the whole transaction.
@@ -112,6 +148,7 @@ class Transactions:
                 failure = WriteFailed(detail=f"{type(error).__name__}: {error}")
             _fail([job for job in jobs if job.error is None], failure)
             self._abandon()
+        return True
 
     def _one(self, job: Job[Any], done: list[Job[Any]], *, single: bool) -> None:
         """Run one operation in a savepoint, or in the transaction itself when it has that for itself."""
@@ -134,17 +171,27 @@ class Transactions:
             if not single:
                 execute("RELEASE op")
 
+    def _begun(self) -> bool:
+        """Begin unless another process writes."""
+        try:
+            self._driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if isinstance(named(error), StorageBusy):
+                return False
+            raise
+        return True
+
     def _begin(self) -> None:
+        """Begin, after other processes if need be."""
         deadline = time.monotonic() + self._busy_seconds
-        while True:
-            try:
-                self._driver.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                # busy_timeout has already waited; several processes on one file can starve one of them.
-                busy = isinstance(named(error), StorageBusy)
-                if not busy or time.monotonic() > deadline:
-                    raise
+        self._driver.execute(f"PRAGMA busy_timeout={int(self._busy_seconds * 1000)}")
+        try:
+            while not self._begun():
+                # The driver has waited already; several processes on one file can starve one of them.
+                if time.monotonic() > deadline:
+                    raise StorageBusy(seconds=round(self._busy_seconds))
+        finally:
+            self._driver.execute("PRAGMA busy_timeout=0")
 
     def _abandon(self) -> None:
         try:
@@ -166,44 +213,50 @@ def _again(error: BaseException) -> BaseException:
     return type(error)(where=error.where, **error.values) if isinstance(error, NGError) else error
 
 
-class ThreadWriter(Transactions):
-    """The writer of a database file: a thread, so that a slow disk never stops an event loop."""
+class FileWriter(Transactions):
+    """The writer of a database file: in the loops that use it while nothing keeps them waiting, else in a thread."""
 
     def __init__(self, connection: Connection, driver: sqlite3.Connection, busy_seconds: float = 30.0) -> None:
         super().__init__(connection, driver, busy_seconds)
+        driver.execute("PRAGMA busy_timeout=0")
         self._queue: SimpleQueue[list[Job[Any]] | None] = SimpleQueue()
         self._handed: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
-        self._closing = threading.Lock()
+        self._order = threading.Lock()
+        self._use = threading.Lock()
+        self._queued = 0
+        self._slow = 0
+        self._slow_until = 0.0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="nextgeneration-writer", daemon=True)
         self._thread.start()
 
     async def do(self, op: Callable[[Connection], T]) -> T:
-        """Run ``op`` in the writer; answered when it is on disk.
+        """Run ``op``; answered when it is on disk.
 
         An operation that was handed over runs even when its caller is cancelled meanwhile.
         """
-        loop = asyncio.get_running_loop()
-        job = Job(op, loop)
-        with self._closing:
-            self._refuse_when_over()
-            handed = self._handed.get(loop)
-            if handed is None:
-                # One wake of the writer for all that this turn of the loop hands over.
-                self._handed[loop] = [job]
-                loop.call_soon(self._hand_over, loop)
-            else:
-                handed.append(job)
-        assert job.future is not None  # noqa: S101 - a job with a loop has one
-        return await job.future
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._hand(Job(op, future))
+        return await future
+
+    async def do_whole(self, op: Callable[[Connection], T], then: Callable[[T], None]) -> T:
+        """The same for a caller that must know what became of it: a cancellation waits for the answer.
+
+        Args:
+            op: the operation.
+            then: called in the loop with the answer, before anybody else hears of it.
+        """
+        future: Whole[T] = Whole()
+        self._hand(Job(op, future, then))
+        return await future
 
     def do_sync(self, op: Callable[[Connection], T]) -> T:
         """The same for callers without an event loop."""
         ready = threading.Event()
-        job = Job(op, None, ready)
-        with self._closing:
+        job = Job(op, ready=ready)
+        with self._order:
             self._refuse_when_over()
-            self._queue.put([job])
+            self._enqueue([job])
         ready.wait()
         if job.error is not None:
             raise job.error
@@ -211,50 +264,113 @@ class ThreadWriter(Transactions):
 
     def close(self) -> None:
         """Finish what was handed over, then end the thread."""
-        with self._closing:
+        with self._order:
             if self._closed:
                 return
             self._closed = True
             for jobs in self._handed.values():
-                self._queue.put(jobs)
+                self._enqueue(jobs)
             self._handed.clear()
             self._queue.put(None)
         self._thread.join()
+        with self._use:
+            return  # a loop in another thread may have been at its last group
 
-    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        with self._closing:
+    # -- in the loop -------------------------------------------------------------------------------------------------
+
+    def _hand(self, job: Job[T]) -> None:
+        """Take a job of the running loop; all jobs of one turn become one group."""
+        loop = job.loop
+        assert loop is not None  # noqa: S101 - it has a future
+        with self._order:
+            self._refuse_when_over()
+            handed = self._handed.get(loop)
+            if handed is None:
+                self._handed[loop] = [job]
+                loop.call_soon(self._turn, loop)
+            else:
+                handed.append(job)
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do what a turn of the loop handed over, here or in the thread."""
+        with self._order:
             jobs = self._handed.pop(loop, None)
-            if jobs is not None:
-                self._queue.put(jobs)
+            if jobs is None:
+                return
+            here = not self._queued and time.monotonic() >= self._slow_until and self._use.acquire(blocking=False)
+            if not here:
+                self._enqueue(jobs)
+                return
+            if len(jobs) > GROUP:
+                self._handed[loop] = jobs[GROUP:]
+                loop.call_soon(self._turn, loop)
+                del jobs[GROUP:]
+        try:
+            if not self._at_once(jobs):
+                if self._passed_on(loop, jobs):
+                    return
+                self.group(jobs)
+        finally:
+            self._use.release()
+        _settle(jobs)
+
+    def _at_once(self, jobs: list[Job[Any]]) -> bool:
+        """Run a group and see how long it waited; false when it has to wait for another process."""
+        worked, started = time.thread_time(), time.perf_counter()
+        if not self.group(jobs, wait=False):
+            return False
+        waited = time.perf_counter() - started - (time.thread_time() - worked)
+        self._slow = self._slow + 1 if waited > PATIENCE else 0
+        if self._slow == PATIENT:
+            self._slow, self._slow_until = 0, time.monotonic() + AGAIN
+        return True
+
+    def _passed_on(self, loop: asyncio.AbstractEventLoop, jobs: list[Job[Any]]) -> bool:
+        """Give the thread a group, and with it what the loop has handed over since; false when the thread has ended."""
+        with self._order:
+            if self._closed:
+                return False
+            self._enqueue(jobs + self._handed.pop(loop, []))
+            return True
+
+    def _enqueue(self, jobs: list[Job[Any]]) -> None:
+        self._queued += 1
+        self._queue.put(jobs)
 
     def _refuse_when_over(self) -> None:
         if self._closed or not self._thread.is_alive():
             raise StorageClosed
 
+    # -- in the thread -----------------------------------------------------------------------------------------------
+
     def _run(self) -> None:
         try:
-            while jobs := self._waiting():
-                self.group(jobs)
+            while handed := self._waiting():
+                jobs = [job for each in handed for job in each]
+                with self._use:
+                    self.group(jobs)
+                with self._order:
+                    self._queued -= len(handed)
                 _deliver(jobs)
         finally:
             self._refuse_rest()
 
-    def _waiting(self) -> list[Job[Any]]:
-        """The next group: at least one job, or none when the writer was closed."""
+    def _waiting(self) -> list[list[Job[Any]]]:
+        """The next group as it was handed over; empty when the writer was closed."""
         queue = self._queue
-        jobs: list[Job[Any]] = []
-        handed = queue.get()
-        while handed is not None:
-            jobs += handed
-            if len(jobs) >= GROUP or queue.empty():
-                return jobs
-            handed = queue.get()
+        handed: list[list[Job[Any]]] = []
+        number = 0
+        while (jobs := queue.get()) is not None:
+            handed.append(jobs)
+            number += len(jobs)
+            if number >= GROUP or queue.empty():
+                return handed
         queue.put(None)
-        return jobs
+        return handed
 
     def _refuse_rest(self) -> None:
         """Answer whoever still waits: nobody may hang on a thread that has ended."""
-        with self._closing:
+        with self._order:
             self._closed = True
             for jobs in self._handed.values():
                 self._queue.put(jobs)
@@ -298,6 +414,12 @@ class InlineWriter(Transactions):
     async def do(self, op: Callable[[Connection], T]) -> T:
         """Run ``op`` at once."""
         return self.do_sync(op)
+
+    async def do_whole(self, op: Callable[[Connection], T], then: Callable[[T], None]) -> T:
+        """Run ``op`` at once, and ``then`` with its answer."""
+        result = self.do_sync(op)
+        then(result)
+        return result
 
     def do_sync(self, op: Callable[[Connection], T]) -> T:
         """Run ``op`` at once."""

@@ -49,7 +49,6 @@ def test_what_is_acknowledged_is_on_disk(path):
     assert pragma(storage, "journal_mode") == "wal"
     assert pragma(storage, "synchronous") == 2, "FULL"
     assert pragma(storage, "foreign_keys") == 1
-    assert pragma(storage, "busy_timeout") == 30_000
     storage.close()
 
 

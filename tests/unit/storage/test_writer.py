@@ -8,9 +8,10 @@ import time
 import pytest
 from sqlalchemy import text
 
+from nextgeneration.storage import writer
 from nextgeneration.storage.database import Storage
 from nextgeneration.storage.errors import StorageBusy, StorageClosed, StorageFull, WriteFailed
-from nextgeneration.storage.writer import named
+from nextgeneration.storage.writer import GROUP, PATIENCE, PATIENT, named
 
 
 @pytest.fixture
@@ -42,6 +43,20 @@ def rows(storage):
     return storage.read_sync(lambda c: list(c.execute(text("SELECT n FROM t ORDER BY n")).scalars()))
 
 
+@pytest.fixture
+def elsewhere(storage, tmp_path):
+    """Another process that can hold the file: what is written meanwhile waits in the writer's thread."""
+    other = sqlite3.connect(tmp_path / "home" / "nextgen.db", isolation_level=None, check_same_thread=False)
+    yield other
+    other.close()
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """A machine under load must not look like a slow disk."""
+    monkeypatch.setattr(writer, "PATIENCE", 60.0)
+
+
 class Driver:
     """A driver connection that fails where a test says so."""
 
@@ -67,17 +82,116 @@ def broken(storage):
     return driver
 
 
-async def test_waiting_operations_share_one_commit(storage):
+async def test_waiting_operations_share_one_commit(storage, elsewhere):
     driver = broken(storage)
-    gate = threading.Event()
-    first = asyncio.create_task(storage.write(lambda c: gate.wait(5)))
+    elsewhere.execute("BEGIN IMMEDIATE")
+    first = asyncio.create_task(storage.write(put(99)))
     await asyncio.sleep(0.05)
     others = [asyncio.create_task(storage.write(put(n))) for n in range(50)]
     await asyncio.sleep(0.05)
-    gate.set()
-    assert await asyncio.gather(first, *others) == [True, *[1] * 50]
+    elsewhere.execute("COMMIT")
+    assert await asyncio.gather(first, *others) == [1] * 51
     assert driver.commits == 2
-    assert rows(storage) == list(range(50))
+    assert rows(storage) == [*range(50), 99]
+
+
+async def test_what_one_turn_of_the_loop_hands_over_is_one_transaction_in_its_thread(storage, patient):
+    driver = broken(storage)
+    threads = set()
+    await asyncio.gather(*(storage.write(lambda _c: threads.add(threading.get_ident())) for _ in range(50)))
+    assert driver.commits == 1
+    assert threads == {threading.get_ident()}
+
+
+async def test_a_crowd_does_not_hold_the_loop_for_more_than_one_group(storage, patient):
+    driver = broken(storage)
+    turns = []
+
+    async def beside():
+        while len(turns) < 4:
+            turns.append(driver.commits)
+            await asyncio.sleep(0)
+
+    writes = [storage.write(put(n)) for n in range(2 * GROUP + 1)]
+    await asyncio.gather(beside(), *writes)
+    assert driver.commits == 3
+    assert turns == [0, 0, 1, 2], "a group a turn"
+    assert rows(storage) == list(range(2 * GROUP + 1))
+
+
+async def test_a_slow_disk_is_left_to_the_thread_and_tried_again_later(storage, monkeypatch):
+    driver = broken(storage)
+    threads = []
+
+    def slow(sql):
+        if sql == "COMMIT":
+            threads.append(threading.get_ident())
+            time.sleep(2 * PATIENCE)
+
+    driver.fail = slow
+    for n in range(PATIENT + 3):
+        await storage.write(put(n))
+    loop = threading.get_ident()
+    assert set(threads[:PATIENT]) == {loop}
+    assert loop not in threads[PATIENT:]
+    driver.fail = None
+    monkeypatch.setattr(storage._writer, "_slow_until", 0.0)
+    seen = []
+    await storage.write(lambda _c: seen.append(threading.get_ident()))
+    assert seen == [loop]
+    assert rows(storage) == list(range(PATIENT + 3))
+
+
+async def test_operations_keep_their_order_while_some_wait_in_the_thread(storage, elsewhere):
+    seen = []
+    elsewhere.execute("BEGIN IMMEDIATE")
+    waiting = []
+    for n in range(6):
+        waiting.append(asyncio.create_task(storage.write(lambda _c, n=n: seen.append(n))))
+        await asyncio.sleep(0)
+    elsewhere.execute("COMMIT")
+    for n in range(6, 12):
+        waiting.append(asyncio.create_task(storage.write(lambda _c, n=n: seen.append(n))))
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert seen == list(range(12))
+
+
+async def test_a_cancelled_caller_of_a_whole_write_hears_of_it_when_the_answer_is_there(storage, elsewhere):
+    elsewhere.execute("BEGIN IMMEDIATE")
+    answers, after = [], []
+
+    async def caller():
+        try:
+            await storage.write_whole(put(1), answers.append)
+        finally:
+            after.append(list(answers))
+
+    task = asyncio.create_task(caller())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    task.cancel()
+    assert not task.done()
+    elsewhere.execute("COMMIT")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert after == [[1]], "what follows from the answer was known before the cancellation went on"
+    assert rows(storage) == [1]
+
+
+async def test_a_whole_write_that_fails_says_why_and_nothing_follows(either):
+    answers = []
+
+    def half(connection):
+        put(1)(connection)
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        await either.write_whole(half, answers.append)
+    assert await either.write_whole(put(2), answers.append) == 1
+    assert answers == [1]
+    assert rows(either) == [2]
 
 
 async def test_a_failing_operation_is_undone_alone(either):
@@ -127,19 +241,12 @@ async def test_a_failing_begin_fails_its_group_and_the_writer_goes_on(either):
 async def test_operations_before_a_dropped_transaction_are_not_acknowledged(storage):
     """SQLite rolls everything back by itself on a full disk: who ran before must hear of it."""
     driver = broken(storage)
-    gate = threading.Event()
-    blocked = asyncio.create_task(storage.write(lambda c: gate.wait(5)))
-    await asyncio.sleep(0.05)
 
     def drop(_connection):
         driver.real.execute("ROLLBACK")
         raise sqlite3.OperationalError("database or disk is full")
 
-    tasks = [asyncio.create_task(storage.write(op)) for op in (put(1), drop, put(2))]
-    await asyncio.sleep(0.05)
-    gate.set()
-    await blocked
-    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    answers = await asyncio.gather(*map(storage.write, (put(1), drop, put(2))), return_exceptions=True)
     assert isinstance(answers[0], WriteFailed)
     assert isinstance(answers[1], WriteFailed)
     assert answers[2] == 1
@@ -157,16 +264,14 @@ async def test_a_transaction_dropped_by_the_last_operation_is_not_acknowledged(s
     assert await storage.write(put(1)) == 1
 
 
-async def test_an_operation_runs_although_its_caller_was_cancelled(storage):
-    gate = threading.Event()
-    blocked = asyncio.create_task(storage.write(lambda c: gate.wait(5)))
+async def test_an_operation_runs_although_its_caller_was_cancelled(storage, elsewhere):
+    elsewhere.execute("BEGIN IMMEDIATE")
     task = asyncio.create_task(storage.write(put(1)))
     await asyncio.sleep(0.05)
     task.cancel()
-    gate.set()
-    await blocked
     with pytest.raises(asyncio.CancelledError):
         await task
+    elsewhere.execute("COMMIT")
     await storage.write(lambda c: None)
     assert rows(storage) == [1]
 
@@ -227,26 +332,49 @@ def test_nobody_hangs_on_a_writer_that_ended(storage, monkeypatch):
         storage.write_sync(put(9))
 
 
-async def test_a_loop_that_closed_does_not_stop_the_writer(storage):
-    gate = threading.Event()
+async def test_a_loop_that_closed_does_not_stop_the_writer(storage, elsewhere):
+    elsewhere.execute("BEGIN IMMEDIATE")
 
-    def other_loop():
-        loop = asyncio.new_event_loop()
-        loop.run_until_complete(start(loop))
-        loop.close()
-        gate.set()
-
-    async def start(loop):
-        waiting = loop.create_task(storage.write(lambda c: gate.wait(30)))
-        for _ in range(3):
-            await asyncio.sleep(0)
+    async def leaves():
+        waiting = asyncio.create_task(storage.write(put(1)))
+        await asyncio.sleep(0.05)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
-    thread = threading.Thread(target=other_loop)
+    thread = threading.Thread(target=asyncio.run, args=(leaves(),))
     thread.start()
     thread.join()
-    assert await storage.write(put(1)) == 1
+    elsewhere.execute("COMMIT")
+    assert await storage.write(put(2)) == 1
+    assert rows(storage) == [1, 2]
+
+
+async def test_loops_of_several_threads_use_one_writer(storage):
+    async def many(first):
+        for n in range(first, first + 50):
+            await storage.write(put(n))
+
+    threads = [threading.Thread(target=asyncio.run, args=(many(first),)) for first in (100, 200, 300)]
+    for thread in threads:
+        thread.start()
+    await many(0)
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    assert rows(storage) == [*range(50), *range(100, 150), *range(200, 250), *range(300, 350)]
+
+
+def test_a_loop_may_close_the_database_while_its_own_writes_wait(storage, elsewhere):
+    """Closing waits for the other process; what was handed over before is written, or says why not."""
+    elsewhere.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.2, lambda: elsewhere.execute("COMMIT")).start()
+
+    async def closes():
+        waiting = asyncio.create_task(storage.write(put(1)))
+        await asyncio.sleep(0.05)
+        storage.close()
+        return await waiting
+
+    assert asyncio.run(closes()) == 1
 
 
 async def test_what_one_turn_of_the_loop_hands_over_is_done_in_its_order(storage):
