@@ -1,25 +1,29 @@
-"""The phases of a mission as a LangGraph graph: plan, work with its synthesis, act, report.
+"""The phases of a mission as a LangGraph graph: work with its plan and its synthesis, act, report.
 
 The graph's state holds ids and counts only. It decides nothing that matters after a crash: each phase
-reads the mission's own records first, so a checkpoint is a place to go on from and not the truth.
+reads the mission's own records first, so a checkpoint is a place to go on from and not the truth. That is why
+planning, working and synthesising are one super-step: what lies between them is in the records, and a step of its own
+would cost as much as the agents' work.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import interrupt
+from langgraph.types import Command, interrupt
 
 from nextgeneration.supervisor.actions import act
+from nextgeneration.supervisor.checkpoints import FOUND
 from nextgeneration.supervisor.conclusion import conclude
 from nextgeneration.supervisor.lead import Lead
 
 RECURSION_LIMIT = 25
-"""Super-steps of one run; plan, work and at most a few rounds of replanning need far fewer."""
+"""Super-steps of one run; work and at most a few rounds of replanning need far fewer."""
 
 
 ENDED = "ended"
@@ -35,33 +39,27 @@ class Phase(TypedDict, total=False):
     ended: bool
 
 
-async def _plan(state: Phase, runtime: Runtime[Lead]) -> Phase:
+async def _work(state: Phase, runtime: Runtime[Lead]) -> Command[Literal["work", "act", "__end__"]]:
+    """Plan, or plan anew what failed, let the agents work, and make one answer of what they found.
+
+    With nothing to decide the mission ends here.
+    """
     lead = runtime.context
     await lead.make_plan()
-    return {"tasks": len(lead.plan.tasks)}
-
-
-async def _work(state: Phase, runtime: Runtime[Lead]) -> Phase:
-    lead = runtime.context
     await lead.work()
     if lead.parked:
         interrupt({"approvals": list(lead.parked)})
-    found: Phase = {"tasks": len(lead.plan.tasks)}
-    if not lead.should_replan():
-        found |= await _synthesise(lead)
-    if not found.get("ended"):
-        # The checkpoint that comes now must not know more than the records.
-        await lead.claim.flush()
-    return found
-
-
-async def _synthesise(lead: Lead) -> Phase:
-    """What the agents found becomes one answer; with nothing to decide it ends the mission, two super-steps earlier."""
-    lead.outcomes = lead.proposed()
-    pending = sum(1 for outcome in lead.outcomes if outcome.status == "pending")
-    if not pending:
-        await conclude(lead)
-    return {"actions": pending, "ended": not pending}
+    pending = 0
+    again = lead.should_replan()
+    if not again:
+        lead.outcomes = lead.proposed()
+        pending = sum(1 for outcome in lead.outcomes if outcome.status == "pending")
+        if not pending:
+            await conclude(lead)
+            return Command(update={"ended": True}, goto=END)
+    # The checkpoint that comes now must not know more than the records.
+    await lead.claim.flush()
+    return Command(update={"tasks": len(lead.plan.tasks), "actions": pending}, goto="work" if again else "act")
 
 
 async def _act(state: Phase, runtime: Runtime[Lead]) -> Phase:
@@ -84,22 +82,13 @@ async def _report(state: Phase, runtime: Runtime[Lead]) -> Phase:
     return {"ended": True}
 
 
-def _after_work(state: Phase, runtime: Runtime[Lead]) -> str:
-    if runtime.context.should_replan():
-        return "plan"
-    return "act" if state.get("actions") else END
-
-
 @functools.cache
 def _builder() -> StateGraph[Phase, Lead, Phase, Phase]:
     graph = StateGraph(Phase, context_schema=Lead)
-    graph.add_node("plan", _plan)
     graph.add_node("work", _work)
     graph.add_node("act", _act)
     graph.add_node("report", _report)
-    graph.add_edge(START, "plan")
-    graph.add_edge("plan", "work")
-    graph.add_conditional_edges("work", _after_work, ["plan", "act", END])
+    graph.add_edge(START, "work")
     graph.add_edge("act", "report")
     graph.add_edge("report", END)
     return graph
@@ -118,11 +107,17 @@ class MissionGraph:
         A mission goes on with ``None`` when the saver knows it; its input is given only the first time.
         """
         mission = lead.claim.mission.id
-        config: Any = {"configurable": {"thread_id": mission}, "recursion_limit": RECURSION_LIMIT}
-        known = lead.claim.attempt > 1 and await self._saver.aget_tuple(config) is not None
-        given: Any = None if known else {"mission": mission}
-        await self._graph.ainvoke(given, config, context=lead, durability="sync")
+        known = await self._saver.aget_tuple(_config(mission)) if lead.claim.attempt > 1 else None
+        await self._invoke(lead, None if known else {"mission": mission}, known)
         if known and not lead.parked and lead.report is None:
             # The checkpoint says "finished", the mission's own record does not: the record decides.
             await self._saver.adelete_thread(mission)
-            await self._graph.ainvoke({"mission": mission}, config, context=lead, durability="sync")
+            await self._invoke(lead, {"mission": mission}, None)
+
+    async def _invoke(self, lead: Lead, given: Any, found: CheckpointTuple | None) -> None:
+        config = _config(lead.claim.mission.id, **{FOUND: found})
+        await self._graph.ainvoke(given, config, context=lead, durability="sync")
+
+
+def _config(mission: str, **more: Any) -> RunnableConfig:
+    return {"configurable": {"thread_id": mission, **more}, "recursion_limit": RECURSION_LIMIT}
