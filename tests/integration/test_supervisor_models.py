@@ -93,6 +93,8 @@ def home(tmp_path):
     for name in ("plumber", "painter"):
         route = {"route": "house", "keywords": ["house"] if name == "plumber" else ["wall"]}
         data = {"name": name, "role": "worker", "domain": "house", "supervisor_route": route, "playbook": steps}
+        able = {"id": "look_closely", "description": {"en": "look closely at pipes", "fr": "regarder des tuyaux"}}
+        data["capabilities"] = [able, "drink_tea"] if name == "plumber" else []
         (folder / f"{name}.json").write_text(json.dumps({**data, "tools": ["pipe.look"]}))
 
     def opened(*models: Any):
@@ -145,6 +147,15 @@ async def test_a_model_plans_the_agents_work_and_the_answer_is_worded(home):
         }
     page = markdown(report)
     assert page.index("The pipe leaks.") < page.index("Point by point")
+
+
+async def test_a_model_that_plans_is_told_what_each_capability_is(home):
+    house = House()
+    async with home(house.model) as services:
+        await ran(services)
+    ((_, request),) = [asked for asked in house.asked if asked[0] == "plan"]
+    agents = {agent["name"]: agent["can"] for agent in json.loads(request.messages[1].text)["agents"]}
+    assert agents == {"plumber": ["drink_tea", "look_closely: look closely at pipes"], "painter": []}
 
 
 async def test_the_second_agent_is_told_what_the_first_found(home):

@@ -60,12 +60,17 @@ class _Profile:
     examples: list[tuple[str, set[str]]]
     capabilities: list[tuple[str, set[str]]]
     route_words: set[str]
-    text: set[str] = field(default_factory=set)
+    text: set[str]
+    vocabulary: set[str] = field(init=False)
+    """Every word the template can be found by."""
 
-    def vocabulary(self) -> set[str]:
-        """Every word the template can be found by."""
+    def __post_init__(self) -> None:
         phrases = (parts for _, parts in (*self.keywords, *self.examples, *self.capabilities))
-        return self.route_words.union(self.text, *phrases)
+        self.vocabulary = self.route_words.union(self.text, *phrases)
+
+    def met(self, said: set[str], raw: str) -> bool:
+        """Whether anything at all is in common with a goal."""
+        return not self.vocabulary.isdisjoint(said) or any(name in raw for name in self.names)
 
 
 class Index:
@@ -79,7 +84,7 @@ class Index:
         most = math.log(1 + len(self._profiles)) or 1.0
         # What every template inherits from a common parent tells none of them from the others.
         self._special = {name: math.log(1 + len(self._profiles) / n) / most for name, n in able.items()}
-        self._vocabulary = frozenset(word for p in self._profiles for word in p.vocabulary())
+        self._vocabulary = frozenset(word for p in self._profiles for word in p.vocabulary)
         # A slip of the hand leaves the first letter: only words with the same one are compared.
         self._by_letter: dict[str, list[str]] = {}
         for word in (*CONCEPTS, *sorted(self._vocabulary)):
@@ -91,8 +96,9 @@ class Index:
         spoken = words(goal)
         if len(goal) <= TYPED:
             spoken = [self._meant(word) for word in spoken]
-        raw = plain(goal)
-        found = [match for p in self._profiles if (match := self._score(p, spoken, raw)).score > 0]
+        said, raw = set(spoken), plain(goal)
+        scored = (self._score(p, spoken, said, raw) for p in self._profiles if p.met(said, raw))
+        found = [match for match in scored if match.score > 0]
         return sorted(found, key=lambda m: (-m.score, m.template))
 
     def _meant(self, word: str) -> str:
@@ -103,8 +109,7 @@ class Index:
         meant = next(near, None)
         return word if meant is None else CONCEPTS.get(meant, meant)
 
-    def _score(self, p: _Profile, spoken: Sequence[str], raw: str) -> Match:
-        said = set(spoken)
+    def _score(self, p: _Profile, spoken: Sequence[str], said: set[str], raw: str) -> Match:
         points: list[tuple[float, str, str]] = []
         if any(name in raw for name in p.names):
             points.append((NAME, "name", p.name))
@@ -132,7 +137,13 @@ class Index:
 def _profile(revision: Revision) -> _Profile:
     route = revision.route
     examples = [*route.examples, *(e for c in revision.capabilities for e in c.examples)]
-    described = " ".join((*revision.description, *(text for c in revision.capabilities for text in c.description)))
+    # What is told of a parent's capability would make every child of it fit whatever the parent fits.
+    own = [
+        capability
+        for index, capability in enumerate(revision.capabilities)
+        if revision.origins.get(f"/capabilities/{index}", revision.name) == revision.name
+    ]
+    described = " ".join((*revision.description, *(text for capability in own for text in capability.description)))
     return _Profile(
         name=revision.name,
         route=route.route,

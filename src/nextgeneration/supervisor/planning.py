@@ -17,7 +17,7 @@ from nextgeneration.supervisor.thinking import NAME, PLAN, asked, fails, strings
 
 if TYPE_CHECKING:
     from nextgeneration.supervisor.lead import Lead
-    from nextgeneration.templates.revision import Revision
+    from nextgeneration.templates.revision import Capability, Revision
 
 MAX_TASKS = 12
 MAX_SHOWN_AGENTS = 60
@@ -117,11 +117,16 @@ def _about(revision: Revision, lang: Lang) -> dict[str, Any]:
     return {
         "name": revision.name,
         "role": revision.role,
-        "can": [capability.id for capability in revision.capabilities],
+        "can": [_able(capability, lang) for capability in revision.capabilities],
         "route": revision.route.route,
         "description": brief(revision.description.say(lang), 300),
         "tools": list(revision.tools)[:40],
     }
+
+
+def _able(capability: Capability, lang: Lang) -> str:
+    told = capability.description.say(lang)
+    return f"{capability.id}: {brief(told, 120)}" if told else capability.id
 
 
 def _plan(said: Mapping[str, Any], names: set[str], lead: Lead, by_rules: Plan) -> Plan:

@@ -18,7 +18,9 @@ def test_an_agent_is_created_listed_shown_and_removed(cli, project):
     facts = cli("agents", "show", "documentaliste_one", "--json").json
     assert facts["performance"]["tasks_completed"] == 0
     assert "summarize_text" in facts["capabilities"]
-    assert re.search(r"^template +documentaliste$", cli("agents", "show", facts["id"]).out, re.MULTILINE)
+    shown = cli("agents", "show", facts["id"]).out
+    assert re.search(r"^template +documentaliste$", shown, re.MULTILINE)
+    assert re.search(r"^ +summarize_text: summarise texts and PDFs by extracts$", shown, re.MULTILINE)
     assert cli("agents", "create", "documentaliste", "--suffix", "one").code == 1, "its name is taken"
     assert cli("agents", "remove", facts["id"], "--json").json["removed"] == "documentaliste_one"
     assert cli("agents", "remove", "documentaliste_one").code == 1

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nextgeneration.supervisor.errors import PlanRefused
 from nextgeneration.supervisor.lexicon import clauses, language_of, parts, told_apart, words
+from nextgeneration.supervisor.matching import Index
 from nextgeneration.supervisor.planner import MAX_DEPTH, MAX_TEAM, Plan, PlannedTask, Planner, query_of, validated
 from nextgeneration.templates.library import TemplateLibrary
 
@@ -146,6 +147,11 @@ def test_a_goal_finds_its_team(planner, goal):
     assert {task.template for task in plan.tasks} == GOALS[goal]
     assert all(task.why for task in plan.tasks)
     assert not plan.unserved
+
+
+def test_what_is_told_of_an_inherited_capability_fits_only_who_taught_it():
+    found = Index(TemplateLibrary().revisions().values()).match("calcule les chiffres du tableau")
+    assert [match.template for match in found] == ["base_specialist"]
 
 
 @pytest.mark.parametrize("goal", CHATTER)

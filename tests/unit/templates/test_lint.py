@@ -204,6 +204,16 @@ def test_built_in_templates_are_clean():
     assert [remark.say() for remark in lint(TemplateLibrary(), strict=True)] == []
 
 
+def test_built_in_templates_say_what_each_capability_does_in_both_languages():
+    for revision in TemplateLibrary().revisions().values():
+        for capability in revision.capabilities:
+            told = capability.description
+            assert all(told), (revision.name, capability.id)
+            assert told.en != told.fr
+            # They are listed one after the other in a sentence: "You can: …; …."
+            assert not told.en.endswith(".")
+
+
 def test_a_diff_names_what_changed(library):
     before = library.resolve({**CLEAN, "permissions": {"allow": ["fs.write"]}, "default_config": {"a": 1, "b": True}})
     changed = {

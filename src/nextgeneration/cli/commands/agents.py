@@ -13,11 +13,12 @@ from nextgeneration.cli.errors import UsageWrong
 from nextgeneration.cli.options import Debug, Json, NoRecover, Workspace, enter, text
 from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
-from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.language import Lang, Texts
 
 if TYPE_CHECKING:
     from nextgeneration.agents.records import AgentRecord
     from nextgeneration.services.records import Records
+    from nextgeneration.templates.revision import Capability
 
 app = typer.Typer(
     cls=Group,
@@ -164,11 +165,19 @@ def show(name: Name, json: Json = False, no_recover: NoRecover = False, debug: D
         if json:
             voice.document(facts)
             return 0
+        facts["capabilities"] = [_able(capability, voice.lang) for capability in revision.capabilities]
         for key, value in facts.items():
-            voice.data(f"{voice.paint(f'{key:<14}', 'dim')} {escaped(_said(value), newlines=False)}")
+            for line, part in enumerate(value if key == "capabilities" and value else [value]):
+                head = "" if line else key
+                voice.data(f"{voice.paint(f'{head:<14}', 'dim')} {escaped(_said(part), newlines=False)}")
         return 0
 
     _recorded(voice, command, no_recover)
+
+
+def _able(capability: Capability, lang: Lang) -> str:
+    told = capability.description.say(lang)
+    return f"{capability.id}: {told}" if told else capability.id
 
 
 def _said(value: Any) -> str:

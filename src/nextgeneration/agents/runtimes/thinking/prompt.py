@@ -89,7 +89,7 @@ def system_text(revision: Revision, lang: Lang, turns: int, *, tools: bool) -> s
     description = revision.description.say(lang)
     lines = [_WHO.say(lang, name=revision.name, role=revision.role, domain=revision.domain, description=description)]
     if revision.capabilities:
-        lines.append(_CAN.say(lang, what=", ".join(c.description.say(lang) or c.id for c in revision.capabilities)))
+        lines.append(_CAN.say(lang, what="; ".join(c.description.say(lang) or c.id for c in revision.capabilities)))
     if revision.instructions:
         lines += ["", revision.instructions.strip()]
     if tools:
