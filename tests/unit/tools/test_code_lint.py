@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruff import find_ruff_bin
 
 from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.findings import Finding, Severity
@@ -15,12 +18,12 @@ from nextgeneration.kernel.tools import ToolContext, ToolResult
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.tools import code, fs
 from nextgeneration.tools.base import parse_args
-from nextgeneration.tools.code import lint
+from nextgeneration.tools.code import lint, ruff_french
 from nextgeneration.tools.code import ruff as ruff_module
 from nextgeneration.tools.code.errors import LinterFailed, LinterTooSlow
 from nextgeneration.tools.code.patches import split_by_file, unified
 from nextgeneration.tools.code.ruff import Ruff
-from nextgeneration.tools.code.rules import severity_of
+from nextgeneration.tools.code.rules import IGNORE, SELECT, severity_of
 from nextgeneration.tools.errors_paths import FileMissing, PathRefused
 
 TOOLS = {tool.spec.name: tool for room in (code, fs) for tool in room.tools(ToolSettings())}
@@ -205,6 +208,60 @@ async def test_a_workspace_without_python_says_so(context: ToolContext) -> None:
     (context.workspace / "a.txt").write_text("hello\n")
     result = await run(context)
     assert result.value["skipped"] == [{"what": "lint", "reason": "no Python file"}]
+
+
+def enabled(folder: Path) -> set[str]:
+    """The rules that Ruff really looks for when it is called as the tool calls it."""
+    options = [f"--select={','.join(SELECT)}", f"--ignore={','.join(IGNORE)}"]
+    (folder / "x.py").touch()
+    argv = [find_ruff_bin(), "check", "--isolated", "--show-settings", *options, folder / "x.py"]
+    shown = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"\(([A-Z]+[0-9]+)\)", shown.partition("linter.rules.enabled = [")[2].partition("]")[0]))
+
+
+def test_every_rule_that_can_be_reported_has_a_french_title(tmp_path: Path) -> None:
+    told = {key.partition("/")[0] for key in ruff_french.TITLES}
+    reported = enabled(tmp_path)
+    assert len(reported) > 150
+    assert reported - told == {"E902"}, "a file that cannot be read is no finding"
+    assert told - reported == {"invalid-syntax"}
+
+
+async def test_a_french_reader_is_told_in_french_with_the_names_and_the_code(context: ToolContext) -> None:
+    source = """\
+import os
+import re
+import subprocess
+
+
+def total(a=[]):
+    assert (a, "never false")
+    subprocess.run(a, shell=True)
+    subprocess.run("ls", shell=True)
+    return "%s %s" % (missing,)
+"""
+    write(context, app_py=source, broken_py="def f(:\n")
+    french = dataclasses.replace(context, lang="fr")
+    titles = [finding.title for finding in (await run(french)).findings]
+    assert sorted(titles) == [
+        "2 × Import jamais utilisé (F401)",
+        "Erreur de syntaxe : « Expected a parameter or the end of the parameter list » (invalid-syntax)",
+        "Format `%` : le compte n'y est pas (places : 2, valeurs : 1) (F507)",
+        "Nom inconnu : `missing` (F821)",
+        "Valeur modifiable comme défaut d'argument (B006)",
+        "`assert` d'un tuple : toujours vrai (F631)",
+        "`subprocess` passe par un shell (S602)",
+        "`subprocess` passe par un shell ; la commande paraît sûre, mais peut changer (S602)",
+    ]
+    same = {finding.id for finding in (await run(context)).findings}
+    assert {finding.id for finding in (await run(french)).findings} == same, "a language changes no finding's name"
+
+
+def test_what_has_no_french_title_is_told_in_ruffs_words() -> None:
+    assert ruff_french.title("XYZ1", ["Something is `odd`"]) == "« Something is `odd` »"
+    assert ruff_french.title("F401", ["`os` imported but unused"]) == "Import jamais utilisé : `os`"
+    assert ruff_french.title("F401", ["said otherwise"]) == "Import jamais utilisé"
+    assert ruff_french.title("F811", ["Redefinition of unused `a1` from line 7"]).endswith(": `a1` (ligne 7)")
 
 
 async def test_ruff_that_fails_fails_lint_and_is_named_by_the_audit(

@@ -8,8 +8,9 @@ from contextlib import suppress
 
 from nextgeneration.kernel.actions import Check, Proposal
 from nextgeneration.kernel.findings import Finding, Severity
-from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.show import shortened
+from nextgeneration.tools.code import ruff_french
 from nextgeneration.tools.code.languages import is_test
 from nextgeneration.tools.code.notes import Notes
 from nextgeneration.tools.code.patches import fitted
@@ -152,19 +153,14 @@ def _grouped(violations: Iterable[Violation]) -> list[list[Violation]]:
 def _note(group: list[Violation], lines: _Lines, notes: Notes) -> Finding:
     head, count = group[0], len(group)
     excerpts = {v.line: lines.at(v.path, v.line) for v in group[:_SHOWN]}
-    message = masked(head.message)
     severity = severity_of(head.code, head.message, test=is_test(head.path))
-    if all(v.message == head.message for v in group):
-        title = f"{message} ({head.code})" if count == 1 else f"{count} × {message} ({head.code})"
-    else:
-        title = f"{count} × {head.name} ({head.code}): {message}, …"
     # The cause must not depend on how many there are: a group of which half is fixed is still there.
     about = head.message if severity in _ALONE else severity.value
     cause = f"ruff:{head.code}:{about}:{'safe-fix' if head.fixable else 'no-fix'}"
     reason = why(head.code)
     return notes.add(
         f"code.lint.{head.code}",
-        title,
+        _title(group, notes.lang),
         message=notes.say(reason) if reason else "",
         severity=severity,
         confidence=confidence_of(head.code),
@@ -177,6 +173,17 @@ def _note(group: list[Violation], lines: _Lines, notes: Notes) -> Finding:
         fix=notes.say(_SAFE_FIX) if head.fixable else "",
         data={"name": head.name, "count": count, "lines": [v.line for v in group[:100]]},
     )
+
+
+def _title(group: list[Violation], lang: Lang) -> str:
+    head, count = group[0], len(group)
+    messages = list(dict.fromkeys(masked(v.message) for v in group))
+    times = f"{count} × " if count > 1 else ""
+    if lang == "fr":
+        return f"{times}{ruff_french.title(head.code, messages)} ({head.code})"
+    if len(messages) == 1:
+        return f"{times}{messages[0]} ({head.code})"
+    return f"{times}{head.name} ({head.code}): {messages[0]}, …"
 
 
 _SAFE_FIX = Texts("Ruff has a safe fix.", "Ruff a une correction sûre.")
