@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from nextgeneration.cli.voice import Voice
-from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.language import Counted, Texts
 from nextgeneration.kernel.show import brief, escaped
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ _REASONS = Texts("why this risk: {reasons}", "pourquoi ce risque : {reasons}")
 _CONDITIONS = Texts("as long as: {conditions}", "à condition que : {conditions}")
 _ONE = Texts("call {number} of {count}, risk: {label}", "appel {number} sur {count}, risque : {label}")
 _MORE = Texts(
-    "… {count} more lines, covered too: nextgen approvals show {id}",
-    "… {count} lignes de plus, couvertes aussi : nextgen approvals show {id}",
+    "… {lines}, covered too: nextgen approvals show {id}",
+    "… {lines} aussi : nextgen approvals show {id}",
 )
+_LINES = Counted(Texts("more line", "ligne de plus, couverte"), Texts("more lines", "lignes de plus, couvertes"))
 _UNTIL = Texts("valid once, until {at}; {id}", "vaut une fois, jusqu'au {at} ; {id}")
 _ASK = Texts("[a]pprove once  [r]eject  [l]ater > ", "[a]ccepter une fois  [r]efuser  [p]lus tard > ")
 _ASK_DOUBT = Texts(
@@ -89,7 +90,9 @@ def card_lines(approval: Approval, voice: Voice, stream: TextIO, limit: int | No
         lines += [*_wrapped(_risk(call, voice), stream), "", *_shown(call, voice, stream)[: _end(limit)]]
         cut = 0 if limit is None else len(call["preview"]["body"].splitlines()) - limit
         if cut > 0:
-            lines.append(voice.paint("  " + _MORE.say(voice.lang, count=cut, id=approval.id), "medium", stream))
+            lines.append(
+                voice.paint("  " + _MORE.say(voice.lang, lines=_LINES.of(cut), id=approval.id), "medium", stream)
+            )
     lines.append("")
     until = _UNTIL.say(voice.lang, at=approval.expires_at[:16].replace("T", " ") + " UTC", id=approval.id)
     return [*lines, voice.paint(until, "dim", stream), voice.paint(RULE, "dim", stream)]

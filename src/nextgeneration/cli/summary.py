@@ -18,7 +18,7 @@ from nextgeneration.cli.voice import Voice
 from nextgeneration.credits.units import shown
 from nextgeneration.kernel.errors import CATALOGUE
 from nextgeneration.kernel.findings import Severity
-from nextgeneration.kernel.language import Lang, Texts
+from nextgeneration.kernel.language import Counted, Lang, Texts
 from nextgeneration.kernel.reports import ReportStatus
 from nextgeneration.kernel.show import brief, escaped
 from nextgeneration.missions.errors import OverBudget
@@ -53,7 +53,8 @@ _MISSION = Texts("Mission {id}: {status}{took}", "Mission {id} : {status}{took}"
 _TOOK = Texts(" in {seconds:.1f} s", " en {seconds:.1f} s")
 _MORE = Texts("… and {n} more in the report", "… et {n} de plus dans le rapport")
 _ALIKE = Texts("+{n} of this kind", "+{n} de ce genre")
-_LINES = Texts("… and {n} more lines in the report", "… et {n} lignes de plus dans le rapport")
+_LINES = Counted(Texts("more line", "ligne de plus"), Texts("more lines", "lignes de plus"))
+_CUT = Texts("… and {lines} in the report", "… et {lines} dans le rapport")
 _AGREE = Texts(
     "{n} of them were found by two agents or more.", "{n} d'entre eux ont été trouvés par deux agents ou plus."
 )
@@ -167,7 +168,7 @@ def _said(answer: Sequence[Sentence], voice: Voice) -> Iterator[str]:
 
 
 def _more_lines(count: int, voice: Voice) -> list[str]:
-    return ["  " + voice.paint(_LINES.say(voice.lang, n=count), "dim")] if count > 0 else []
+    return ["  " + voice.paint(_CUT.say(voice.lang, lines=_LINES.of(count)), "dim")] if count > 0 else []
 
 
 def _findings(report: MissionReport, voice: Voice) -> Iterator[str]:

@@ -22,8 +22,22 @@ class Texts(NamedTuple):
     def say(self, lang: Lang, **values: object) -> str:
         """The text in ``lang`` with its fields filled in; a field that is a text itself is said in ``lang`` too."""
         text = self.fr if lang == "fr" else self.en
+        if not values:
+            return text
         said = {name: value.say(lang) if isinstance(value, Texts) else value for name, value in values.items()}
-        return text.format(**said) if said else text
+        return text.format(**said)
+
+
+class Counted(NamedTuple):
+    """A noun that stands behind a number. French has the singular for none as well, English for one only."""
+
+    one: Texts
+    more: Texts
+
+    def of(self, number: int) -> Texts:
+        """The number with its noun, to be put into another text or said alone."""
+        en, fr = self.one if number == 1 else self.more, self.one if number < 2 else self.more
+        return Texts(f"{number} {en.en}", f"{number} {fr.fr}")
 
 
 def language_of(locale: str | None) -> Lang:

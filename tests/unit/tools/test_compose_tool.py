@@ -52,6 +52,26 @@ async def test_files_are_found_in_subfolders_and_others_left_alone(tmp_path):
     assert "nothing found" in result.text
 
 
+@pytest.mark.parametrize(
+    ("lang", "one", "two"),
+    [
+        ("en", "1 compose file with 1 service: 1 finding of 1 rule (1 medium).", "2 compose files with 3 services: "),
+        ("fr", "1 fichier compose, 1 service : 1 constat de 1 règle (1 moyenne).", "2 fichiers compose, 3 services : "),
+    ],
+)
+async def test_what_was_read_is_counted_as_one_counts(tmp_path, lang, one, two):
+    first = GOOD.replace("profiles: [x]", "network_mode: host")
+    (tmp_path / "compose.yaml").write_text(first)
+    told = (await call(tmp_path, lang=lang, only=["compose.host-network"])).text
+    assert told.startswith(one)
+    (tmp_path / "compose.prod.yaml").write_text(GOOD + GOOD.partition("\n")[2].replace("web", "api"))
+    assert (await call(tmp_path, lang=lang, only=["compose.host-network"])).text.startswith(two)
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    (tmp_path / "compose.prod.yaml").unlink()
+    none = "1 compose file with 0 services" if lang == "en" else "1 fichier compose, 0 service :"
+    assert (await call(tmp_path, lang=lang)).text.startswith(none)
+
+
 async def test_the_sample_project_shows_what_it_was_made_for():
     sample = Path(nextgeneration.__file__).parent / "sample"
     result = await call(sample)

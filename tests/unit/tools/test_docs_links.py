@@ -169,7 +169,7 @@ async def test_the_report_counts_and_speaks_french(context: ToolContext) -> None
     write(context, {**SITE, "README.md": "[a](gone.md) [b](docs/guide.md)\n"})
     result = await run(dataclasses.replace(context, lang="fr"))
     assert result.value == {"files": 4, "links": 2, "broken": 1, "skipped": []}
-    assert result.text == "2 liens relatifs dans 4 fichiers, 1 ne mènent nulle part."
+    assert result.text == "2 liens relatifs dans 4 fichiers, 1 ne mène nulle part."
     assert "Lien cassé vers gone.md" in result.findings[0].title
 
 

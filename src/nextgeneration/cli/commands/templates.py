@@ -12,7 +12,7 @@ from nextgeneration.cli.completion import templates as template_names
 from nextgeneration.cli.options import Debug, Json, Workspace, plainly, text
 from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
-from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.language import Counted, Texts
 from nextgeneration.kernel.show import escaped, shortened
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ _HEADS = (
     Texts("FROM", "DEPUIS"),
     Texts("WHAT IT IS FOR", "À QUOI IL SERT"),
 )
-_CLEAN = Texts("{count} templates, nothing to say.", "{count} modèles, rien à signaler.")
+_TEMPLATES = Counted(Texts("template", "modèle"), Texts("templates", "modèles"))
+_CLEAN = Texts("{templates}, nothing to say.", "{templates}, rien à signaler.")
 _MADE = Texts("Written: {path}", "Écrit : {path}")
 _MADE_NEXT = Texts(
     'Edit it, then: nextgen templates lint {name}   nextgen run "…" --agent {name}',
@@ -277,7 +278,7 @@ def lint(
         if json:
             voice.document([remark.as_dict(voice.lang) for remark in found])
         elif not found:
-            voice.say(_CLEAN, count=count)
+            voice.say(_CLEAN, templates=_TEMPLATES.of(count))
         for remark in found if not json else ():
             voice.data(remark.say(voice.lang))
         return 1 if any(remark.level == "error" for remark in found) else 0

@@ -20,6 +20,7 @@ from nextgeneration.tools.code.notes import MAX_FINDINGS, Notes, Skipped
 from nextgeneration.tools.code.ruff import Ruff
 from nextgeneration.tools.code.sources import Deadline, Source, read_all, select
 from nextgeneration.tools.errors import ToolError
+from nextgeneration.tools.nouns import FILES, LINES
 from nextgeneration.tools.workspace import Workspace
 
 SECONDS = 60.0
@@ -206,10 +207,10 @@ def _result(notes: Notes, wanted: Sequence[str], paths: Sequence[str], languages
 
 def _told(report: CodeReport, notes: Notes) -> str:
     written = ", ".join(f"{name} {count.lines}" for name, count in list(report.languages.items())[:5])
-    head = Texts("{files} files, {lines} lines ({written}).", "{files} fichiers, {lines} lignes ({written}).")
+    head = Texts("{files}, {lines} ({written}).", "{files}, {lines} ({written}).")
     found = ", ".join(f"{count} {severity}" for severity, count in report.findings.by_severity.items())
     tail = Texts("Findings: {found}.", "Constats : {found}.") if found else Texts("Nothing was found.", "Rien trouvé.")
-    told = notes.say(head, files=report.files, lines=report.lines, written=written or "-")
+    told = notes.say(head, files=FILES.of(report.files), lines=LINES.of(report.lines), written=written or "-")
     return f"{told} {notes.say(tail, found=found)}"
 
 

@@ -24,6 +24,7 @@ from nextgeneration.tools.code.notes import Notes
 from nextgeneration.tools.code.secrets import masked
 from nextgeneration.tools.code.sources import Source
 from nextgeneration.tools.errors import ToolError
+from nextgeneration.tools.nouns import CONSOLE_CALLS
 from nextgeneration.tools.workspace import Workspace
 
 LONG_FILE = 600
@@ -167,10 +168,10 @@ def _debug(source: Source, notes: Notes) -> None:
     if source.language in {"JavaScript", "TypeScript"} and not source.test:
         calls = [source.line_of(m.start()) for m in _CONSOLE.finditer(source.text)]
         if calls:
-            title = Texts("{n} console.log calls in {path}", "{n} appels à console.log dans {path}")
+            title = Texts("{calls} in {path}", "{calls} dans {path}")
             notes.add(
                 "code.console",
-                notes.say(title, n=len(calls), path=source.path),
+                notes.say(title, calls=CONSOLE_CALLS.of(len(calls)), path=source.path),
                 severity=Severity.INFO,
                 path=source.path,
                 line=calls[0],

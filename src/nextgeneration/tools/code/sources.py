@@ -23,6 +23,7 @@ from nextgeneration.tools.code.languages import (
 from nextgeneration.tools.code.notes import Notes
 from nextgeneration.tools.errors import ToolError
 from nextgeneration.tools.errors_paths import NameUnshown
+from nextgeneration.tools.nouns import FILES
 from nextgeneration.tools.workspace import Workspace
 
 MAX_FILES = 20_000
@@ -135,7 +136,7 @@ def select(workspace: Workspace, paths: Sequence[str], notes: Notes) -> list[str
         own = [path for path in found if not is_vendored(path)]
         if len(own) < len(found):
             reason = Texts("third-party code", "code de tiers")
-            notes.skip(notes.say(Texts("{n} files", "{n} fichiers"), n=len(found) - len(own)), reason)
+            notes.skip(notes.say(FILES.of(len(found) - len(own))), reason)
         return own
     chosen: dict[str, None] = {}
     for path in wanted:
@@ -186,8 +187,8 @@ def read_all(workspace: Workspace, paths: Sequence[str], notes: Notes, deadline:
     for index, path in enumerate(paths):
         if deadline.over:
             reason = Texts("the time limit of {seconds:g} s was reached", "la limite de {seconds:g} s est atteinte")
-            rest = Texts("{n} files from {path} on", "{n} fichiers à partir de {path}")
-            notes.skip(notes.say(rest, n=len(paths) - index, path=path), reason, seconds=deadline.seconds)
+            rest = Texts("{files} from {path} on", "{files} à partir de {path}")
+            notes.skip(notes.say(rest, files=FILES.of(len(paths) - index), path=path), reason, seconds=deadline.seconds)
             return
         source = read(workspace, path, notes)
         if source is not None:

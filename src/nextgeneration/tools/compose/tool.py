@@ -19,6 +19,7 @@ from nextgeneration.tools.compose.catalogue import chosen, chosen_severities
 from nextgeneration.tools.compose.errors import NotText, TooMany
 from nextgeneration.tools.compose.model import ComposeFile, Surroundings, is_compose_name
 from nextgeneration.tools.errors_paths import NameUnshown
+from nextgeneration.tools.nouns import COMPOSE_FILES, FINDINGS, RULES, SERVICES
 from nextgeneration.tools.workspace import Workspace
 
 MAX_FILES = 50
@@ -28,12 +29,12 @@ _NONE = Texts(
     "There is no compose file in this workspace.", "Il n'y a pas de fichier compose dans cet espace de travail."
 )
 _CLEAN = Texts(
-    "{files} compose file(s) with {services} service(s): {rules} rules, nothing found.",
-    "{files} fichier(s) compose, {services} service(s) : {rules} règles, rien à signaler.",
+    "{files} with {services}: {rules}, nothing found.",
+    "{files}, {services} : {rules}, rien à signaler.",
 )
 _FOUND = Texts(
-    "{files} compose file(s) with {services} service(s): {total} findings of {rules} rules ({severities}).",
-    "{files} fichier(s) compose, {services} service(s) : {total} constats de {rules} règles ({severities}).",
+    "{files} with {services}: {total} of {rules} ({severities}).",
+    "{files}, {services} : {total} de {rules} ({severities}).",
 )
 _LEFT_OUT = Texts("Not read: {paths}.", "Non lus : {paths}.")
 _SEVERITIES: dict[Severity, Texts] = {
@@ -141,7 +142,8 @@ def _summary(
         )
         text = _FOUND if findings else _CLEAN
         services = sum(len(found.file.services) for found in audits)
-        values = {"files": len(audits), "services": services, "rules": rules, "total": len(findings)}
+        files, total = COMPOSE_FILES.of(len(audits)), FINDINGS.of(len(findings))
+        values = {"files": files, "services": SERVICES.of(services), "rules": RULES.of(rules), "total": total}
         lines.append(text.say(lang, **values, severities=severities))
     lines += [f"{f.location}: {f.title} [{_SEVERITIES[f.severity].say(lang)}]" for f in findings[:5]]
     if unread:

@@ -27,6 +27,7 @@ from nextgeneration.tools.code.notes import MAX_FINDINGS, Notes, Skipped
 from nextgeneration.tools.code.patches import unified
 from nextgeneration.tools.code.secrets import masked
 from nextgeneration.tools.code.sources import Deadline, Source, read_all, select
+from nextgeneration.tools.nouns import STUBS
 from nextgeneration.tools.workspace import Workspace
 
 SECONDS = 45.0
@@ -40,6 +41,14 @@ _INTERNAL = frozenset({"scripts", "benchmarks", "bench", "migrations"})
 _parsing = threading.Lock()
 
 _TODO = Texts("TODO: describe", "À FAIRE : décrire")
+_LACK = Texts(
+    "{path}: {n} of {all} public definitions have no docstring",
+    "{path} : {n} définitions publiques sur {all} sans docstring",
+)
+_LACKS = Texts(
+    "{path}: {n} of {all} public definitions has no docstring",
+    "{path} : {n} définition publique sur {all} sans docstring",
+)
 _MISSING = "docs.docstring-missing"
 _STUB = re.compile(r"TODO: describe|À FAIRE : décrire")
 
@@ -309,10 +318,7 @@ def _examine(source: Source, found: Sequence[Public], notes: Notes) -> FileCover
     left = [item for item in found if item.docstring is not None and _STUB.search(item.docstring)]
     documented = len(found) - len(missing) - len(left)
     if missing:
-        title = Texts(
-            "{path}: {n} of {all} public definitions have no docstring",
-            "{path} : {n} définitions publiques sur {all} sans docstring",
-        )
+        title = _LACKS if len(missing) == 1 else _LACK
         lines = source.lines
         where = [(getattr(item.node, "lineno", 1), item.name) for item in missing]
         notes.add(
@@ -326,11 +332,11 @@ def _examine(source: Source, found: Sequence[Public], notes: Notes) -> FileCover
             data={"missing": [{"line": line, "name": name} for line, name in where[:100]]},
         )
     if left:
-        title = Texts("{path}: {n} docstring stubs to fill in", "{path} : {n} ébauches de docstring à compléter")
+        title = Texts("{path}: {stubs} to fill in", "{path} : {stubs} à compléter")
         line = getattr(left[0].node, "lineno", 1)
         notes.add(
             "docs.docstring-stub",
-            notes.say(title, path=source.path, n=len(left)),
+            notes.say(title, path=source.path, stubs=STUBS.of(len(left))),
             severity=Severity.INFO,
             path=source.path,
             line=line,

@@ -31,6 +31,7 @@ from nextgeneration.tools.code.secrets import masked
 from nextgeneration.tools.code.sources import Deadline, Source, read_all, select
 from nextgeneration.tools.docs.anchors import Link, anchors, markdown_links, rst_links
 from nextgeneration.tools.errors import ToolError
+from nextgeneration.tools.nouns import FILES, LEAD_NOWHERE, RELATIVE_LINKS
 from nextgeneration.tools.workspace import Workspace
 
 SECONDS = 45.0
@@ -265,14 +266,12 @@ class DocsLinks(BaseTool):
             files, links, wrong = files + 1, links + len(checked), wrong + len(bad)
             _note(source, bad, notes)
         value = LinkReport(files=files, links=links, broken=wrong, skipped=tuple(notes.skipped[:200]))
-        told = Texts(
-            "{links} relative links in {files} files, {wrong} lead nowhere.",
-            "{links} liens relatifs dans {files} fichiers, {wrong} ne mènent nulle part.",
-        )
+        told = Texts("{links} in {files}, {wrong}.", "{links} dans {files}, {wrong}.")
+        counted = {"links": RELATIVE_LINKS.of(links), "files": FILES.of(files), "wrong": LEAD_NOWHERE.of(wrong)}
         ranked = notes.ranked()
         return ToolResult(
             value=value.model_dump(mode="json"),
-            text=notes.say(told, links=links, files=files, wrong=wrong),
+            text=notes.say(told, **counted),
             findings=ranked[:MAX_FINDINGS],
             proposals=tuple(notes.proposals),
             truncated=len(ranked) > MAX_FINDINGS,

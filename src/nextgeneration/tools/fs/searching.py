@@ -28,6 +28,7 @@ from nextgeneration.tools.control_files import may_hold_secrets
 from nextgeneration.tools.fs import scan
 from nextgeneration.tools.fs.errors import PatternInvalid, SearchTimedOut
 from nextgeneration.tools.globs import Glob
+from nextgeneration.tools.nouns import FILES
 from nextgeneration.tools.workspace import READ_LIMIT, Workspace
 
 SECONDS = 20.0
@@ -46,7 +47,7 @@ _UNSHOWN = Texts(
     "[not searched, their names cannot be shown: {names}]",
     "[non fouillés, leurs noms ne peuvent être affichés : {names}]",
 )
-_NONE = Texts("no match in {count} files", "aucun résultat dans {count} fichiers")
+_NONE = Texts("no match in {files}", "aucun résultat dans {files}")
 
 
 class SearchArgs(Args):
@@ -115,7 +116,7 @@ class FsSearch(BaseTool):
             unshown=unshown[:50],
         )
         lines = [f"{match.path}:{match.line}: {match.text}" for match in value.matches]
-        lines = lines or [_NONE.say(context.lang, count=len(files))]
+        lines = lines or [_NONE.say(context.lang, files=FILES.of(len(files)))]
         for said, names in ((_SKIPPED, skipped), (_LARGE, large), (_UNSHOWN, unshown)):
             if names:
                 lines.append(said.say(context.lang, names=", ".join(names[:10]), limit=READ_LIMIT / 1e6))

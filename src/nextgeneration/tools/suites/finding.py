@@ -11,6 +11,7 @@ from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.tools import ToolContext, ToolResult, ToolSpec
 from nextgeneration.tools.base import Args, BaseTool
 from nextgeneration.tools.beneath import parts_of
+from nextgeneration.tools.nouns import FILES, TEST_FILES
 from nextgeneration.tools.suites.detect import RESULTS, Suite, below, detect
 from nextgeneration.tools.workspace import Workspace
 
@@ -23,8 +24,8 @@ _NONE_FIX = Texts(
     "Add a first test of what matters most, so that a change that breaks it is noticed.",
     "Ajoutez un premier test de l'essentiel, pour qu'un changement qui le casse se voie.",
 )
-_LOOKED = Texts("{count} files, none of them a test", "{count} fichiers, dont aucun test")
-_SUITE = Texts("{runner} in {folder}: {count} test files", "{runner} dans {folder} : {count} fichiers de test")
+_LOOKED = Texts("{files}, none of them a test", "{files}, dont aucun test")
+_SUITE = Texts("{runner} in {folder}: {files}", "{runner} dans {folder} : {files}")
 
 
 class FindArgs(Args):
@@ -78,7 +79,7 @@ class SuiteFind(BaseTool):
         )
         findings = () if suites or args.runner or args.folder != "." else (_no_tests(workspace, context.lang),)
         lines = [
-            _SUITE.say(context.lang, runner=suite.runner, folder=suite.folder, count=len(suite.files))
+            _SUITE.say(context.lang, runner=suite.runner, folder=suite.folder, files=TEST_FILES.of(len(suite.files)))
             for suite in suites
         ]
         return ToolResult(value=value.model_dump(), text="\n".join(lines) or _NONE.say(context.lang), findings=findings)
@@ -91,7 +92,7 @@ def chosen(workspace: Workspace, folder: str, runner: str) -> list[Suite]:
 
 
 def _no_tests(workspace: Workspace, lang: Lang) -> Finding:
-    looked = _LOOKED.say(lang, count=len(workspace.files()))
+    looked = _LOOKED.say(lang, files=FILES.of(len(workspace.files())))
     return Finding(
         rule="test.none",
         title=_NONE.say(lang),
