@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from nextgeneration.storage.errors import StorageUnsafe
-from nextgeneration.storage.prepared import DRIVER
+from nextgeneration.storage.prepared import run_on_driver
 
 
 def connected(target: str, prepared: bool, busy_seconds: float) -> tuple[Engine, Connection, sqlite3.Connection]:
@@ -27,7 +27,7 @@ def connected(target: str, prepared: bool, busy_seconds: float) -> tuple[Engine,
     )
     connection = engine.connect()
     if prepared:
-        connection.info[DRIVER] = driver
+        run_on_driver(connection, driver)
     return engine, connection, driver
 
 

@@ -7,21 +7,31 @@ and what runs on databases whose connections have no driver form here. One contr
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, Text, literal_column
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.sql.expression import Executable
 
-DRIVER = "nextgeneration.driver"
-"""Key in ``Connection.info`` under which a SQLite connection keeps its driver connection for prepared statements."""
-
+_DRIVER = "nextgeneration_driver"
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 
-Values = Mapping[str, Any]
+Values = Mapping[str, Any] | tuple[Any, ...]
+"""Parameters by name, or in the order in which the statement names them: ``Prepared.order``."""
+
+
+def run_on_driver(connection: Connection, driver: sqlite3.Connection) -> None:
+    """Let prepared statements on ``connection`` run on its driver's own connection."""
+    # An attribute, because ``Connection.info`` is two properties away, and every statement asks.
+    setattr(connection, _DRIVER, driver)
+
+
+def word(text: str) -> ColumnElement[str]:
+    """A word of ours as part of a statement's text: it needs no parameter each time."""
+    return literal_column(f"'{text}'", Text)
 
 
 class Rows(Protocol):
@@ -47,9 +57,12 @@ class Prepared:
     Args:
         statement: with named ``bindparam``s.
         columns: for an ``insert`` without values, the columns it sets.
+
+    Attributes:
+        order: the names of its parameters; a name that stands in it twice is given twice.
     """
 
-    __slots__ = ("_constants", "_pick", "_statement", "order", "sql")
+    __slots__ = ("_pick", "_statement", "order", "sql")
 
     def __init__(self, statement: Executable, columns: Iterable[str] = ()) -> None:
         names = list(columns)
@@ -58,24 +71,19 @@ class Prepared:
         self.sql: str = str(compiled)
         self.order: tuple[str, ...] = tuple(compiled.positiontup or ())
         # Literals of the statement are parameters too; their values come with it.
-        self._constants = {name: compiled.params[name] for name in self.order if not compiled.binds[name].required}
-        self._pick = itemgetter(*self.order, self.order[0])
+        constants = {name: compiled.params[name] for name in self.order if not compiled.binds[name].required}
+        self._pick = _picker(self.order, constants)
 
     def run(self, connection: Connection, values: Values) -> Rows:
         """Run it once."""
-        driver = connection.info.get(DRIVER)
+        driver = getattr(connection, _DRIVER, None)
         if driver is None:
-            return connection.execute(self._statement, dict(values))
+            return connection.execute(self._statement, self._named(values))
         try:
-            rows: Rows = driver.execute(self.sql, self._ordered(values))
+            rows: Rows = driver.execute(self.sql, values if isinstance(values, tuple) else self._pick(values))
         except sqlite3.Error as error:
             raise as_sqlalchemy(error, self.sql) from error
         return rows
-
-    def _ordered(self, values: Values) -> Sequence[Any]:
-        # One name more than there are, so that a single one makes a tuple too.
-        picked: tuple[Any, ...] = self._pick({**values, **self._constants} if self._constants else values)
-        return picked[:-1]
 
     def first(self, connection: Connection, values: Values) -> Any:
         """Run it and take the first row, or ``None``.
@@ -89,16 +97,27 @@ class Prepared:
         """Run it and say how many rows it changed."""
         return self.run(connection, values).rowcount
 
-    def many(self, connection: Connection, values: list[dict[str, Any]]) -> None:
+    def many(self, connection: Connection, values: Sequence[Values]) -> None:
         """Run it once for each of ``values``."""
-        driver = connection.info.get(DRIVER)
+        driver = getattr(connection, _DRIVER, None)
         if driver is None:
-            connection.execute(self._statement, values)
+            connection.execute(self._statement, [self._named(each) for each in values])
             return
         try:
-            driver.executemany(self.sql, [self._ordered(row) for row in values])
+            driver.executemany(self.sql, [each if isinstance(each, tuple) else self._pick(each) for each in values])
         except sqlite3.Error as error:
             raise as_sqlalchemy(error, self.sql) from error
+
+    def _named(self, values: Values) -> dict[str, Any]:
+        return dict(zip(self.order, values, strict=True)) if isinstance(values, tuple) else dict(values)
+
+
+def _picker(order: tuple[str, ...], constants: Mapping[str, Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Brings values by name into the order of a statement."""
+    if len(order) < 2 or constants:  # an ``itemgetter`` of one name makes no tuple
+        return lambda values: tuple([constants[name] if name in constants else values[name] for name in order])
+    pick: Callable[[Any], tuple[Any, ...]] = itemgetter(*order)
+    return pick
 
 
 def as_sqlalchemy(error: sqlite3.Error, sql: str) -> DBAPIError:
