@@ -9,6 +9,7 @@ asked about; it is made from the holds when first asked for, and moves with ever
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from nextgeneration.credits.errors import (
@@ -20,7 +21,6 @@ from nextgeneration.credits.errors import (
     PriceMissing,
 )
 from nextgeneration.credits.schema import (
-    EACH,
     Hold,
     HoldStatus,
     Limit,
@@ -33,7 +33,7 @@ from nextgeneration.credits.schema import (
     Standing,
     checked,
 )
-from nextgeneration.credits.store import LedgerStore, Row, Values, touched
+from nextgeneration.credits.store import HoldRow, LedgerStore, Look, Row, Touched, touched
 from nextgeneration.kernel.models import Usage
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.sealed import seal, unseal
@@ -41,6 +41,9 @@ from nextgeneration.storage.tables import LOCAL
 
 NO_USAGE = Usage()
 _NOTHING = seal({})
+
+Applying = tuple[str, str, Limit]
+"""A limit that applies to a call, with the account and the period of it that count."""
 
 
 class Ledger:
@@ -69,16 +72,16 @@ class Ledger:
             LimitForeign: a limit came with the call that does not concern it.
         """
         amount = checked("amount", hold.amount)
-        scopes = hold.scopes
-        values = touched(scopes.tenant, scopes.accounts(), hold.at)
-        stopped = self._store.stopped(connection, values)
-        if stopped is not None:
-            raise AccountStopped(account=stopped[0], hold=stopped[1], overrun=stopped[2])
-        standings = self._standings(connection, values, scopes, hold.at, hold.limits, keep=True)
-        warnings = self._judged(standings, amount)
-        self._store.add(connection, _row(hold))
-        self._store.post(connection, _postings(scopes.tenant, hold.id, "hold", hold.at, available=-amount, held=amount))
-        self._store.move(connection, values, 0, amount)
+        where = touched(hold.scopes, hold.at)
+        inline = _inline(hold.limits, where)
+        look = self._store.look(connection, where, [each[:2] for each in inline])
+        for account, by, overrun in look.stops:
+            if account in where.accounts:
+                raise AccountStopped(account=account, hold=by, overrun=overrun)
+        warnings = self._judged(self._standings(connection, where, look, inline, keep=True), amount)
+        self._store.add(connection, _row(hold, HoldStatus.HELD, NO_USAGE))
+        self._store.post(connection, _postings(where.tenant, hold.id, "hold", hold.at, available=-amount, held=amount))
+        self._store.move(connection, where, 0, amount)
         return warnings
 
     def settle(
@@ -111,18 +114,23 @@ class Ledger:
             HoldUnknown: nothing was held under this id.
         """
         status = HoldStatus(status)
-        charged = 0 if status is HoldStatus.RELEASED else None if amount is None else checked("amount", amount)
-        row = self._store.settle(connection, _closing(tenant, hold_id, status, charged, at, usage))
-        if row is None:
+        known = 0 if status is HoldStatus.RELEASED else None if amount is None else checked("amount", amount)
+        found = self._store.unsettled(connection, tenant, hold_id)
+        if found is None:
             return self._earlier(connection, tenant, hold_id)
-        settled = settled_of(row)
-        charge, held = settled.charged, settled.held
-        postings = _postings(tenant, hold_id, "settle", at, held=-held, spent=charge, available=held - charge)
+        *names, attempt, held, held_at = found
+        charge = held if known is None else known
+        closed = (status.value, charge, usage.input, usage.output, usage.cached, _beside(usage), at)
+        if not self._store.settle(connection, tenant, hold_id, closed):
+            return self._earlier(connection, tenant, hold_id)
+        scopes = Scopes(tenant, *names)
+        settled = Settled(hold_id, status, scopes, attempt, held, charge, usage, held_at, at)
+        postings = _postings(tenant, hold_id, "settle", at, available=held - charge, held=-held, spent=charge)
         self._store.post(connection, postings)
-        values = touched(tenant, settled.scopes.accounts(), settled.at)
-        self._store.move(connection, values, charge, -held)
+        where = touched(scopes, held_at)
+        self._store.move(connection, where, charge, -held)
         if settled.overrun:
-            self._stop(connection, settled, values)
+            self._stop(connection, settled, where)
         return settled
 
     def record(self, connection: Connection, hold: Hold, *, usage: Usage = NO_USAGE) -> Settled:
@@ -136,11 +144,9 @@ class Ledger:
         known = self._store.get(connection, tenant, hold.id)
         if known is not None:
             return self._earlier(connection, tenant, hold.id)
-        tokens = {"input": usage.input, "output": usage.output, "cached": usage.cached}
-        closed = {"status": HoldStatus.SETTLED.value, "settled_at": hold.at, "usage": seal(usage.as_data())}
-        row = _row(hold) | tokens | closed
+        row = _row(hold, HoldStatus.SETTLED, usage, hold.at)
         self._store.add(connection, row)
-        return settled_of(tuple(row.values()))
+        return settled_of(row)
 
     def charge_dead(
         self, connection: Connection, mission: str, attempt: int, at: str, *, tenant: str = LOCAL
@@ -174,15 +180,19 @@ class Ledger:
         self, connection: Connection, scopes: Scopes, at: str, limits: Iterable[Limit] = ()
     ) -> tuple[Standing, ...]:
         """Every limit that applies to a call, and how much of it is used. Writes nothing."""
-        values = touched(scopes.tenant, scopes.accounts(), at)
-        return tuple(self._standings(connection, values, scopes, at, limits))
+        where = touched(scopes, at)
+        inline = _inline(limits, where)
+        look = self._store.look(connection, where, [each[:2] for each in inline])
+        return tuple(self._standings(connection, where, look, inline))
 
     def room(self, connection: Connection, scopes: Scopes, at: str, limits: Iterable[Limit] = ()) -> Room | None:
         """What the hard limits leave for a call; ``None`` when none applies, nothing when an account is stopped."""
-        values = touched(scopes.tenant, scopes.accounts(), at)
-        if self._store.stopped(connection, values) is not None:
+        where = touched(scopes, at)
+        inline = _inline(limits, where)
+        look = self._store.look(connection, where, [each[:2] for each in inline])
+        if any(account in where.accounts for account, _, _ in look.stops):
             return Room(left=0, free=0)
-        hard = [each for each in self._standings(connection, values, scopes, at, limits) if not each.limit.soft]
+        hard = [each for each in self._standings(connection, where, look, inline) if not each.limit.soft]
         if not hard:
             return None
         return Room(max(min(each.cap - each.spent for each in hard), 0), min(each.left for each in hard))
@@ -205,10 +215,11 @@ class Ledger:
         waits: list[Standing] = []
         warnings = []
         for each in standings:
-            limit, spent, held, cap = each.limit, each.spent, each.held, each.cap
+            limit, bucket, spent, held, granted = each
+            cap = limit.amount + granted
             if limit.soft:
                 if 100 * (spent + held + amount) >= self._warn * cap:
-                    warnings.append(SoftWarning(limit, each.bucket, spent, held, amount, cap))
+                    warnings.append(SoftWarning(limit, bucket, spent, held, amount, cap))
             elif spent + amount > cap:
                 over.append(each)
             elif spent + held + amount > cap:
@@ -224,39 +235,16 @@ class Ledger:
         return tuple(warnings)
 
     def _standings(
-        self,
-        connection: Connection,
-        values: Values,
-        scopes: Scopes,
-        at: str,
-        inline: Iterable[Limit],
-        *,
-        keep: bool = False,
+        self, connection: Connection, where: Touched, look: Look, inline: Iterable[Applying], *, keep: bool = False
     ) -> list[Standing]:
-        limits = [*_foreign_refused(inline, scopes), *self._recorded(connection, values, scopes)]
-        if not limits:
-            return []
-        balances = self._store.balances(connection, values)
+        """Every limit that applies, and how much of it is used."""
         found = []
-        for limit in limits:
-            bucket = limit.per.bucket(at)
-            key = (limit.account, bucket)
-            if key not in balances:
-                balances[key] = self.balance(connection, scopes.tenant, limit.account, bucket, keep=keep)
-            found.append(Standing(limit, bucket, *balances[key]))
-        return found
-
-    def _recorded(self, connection: Connection, values: Values, scopes: Scopes) -> list[Limit]:
-        """The recorded limits that apply, each on the account of this call."""
-        found = []
-        mine = [account.split(":", 1) for account in scopes.accounts() if account]
-        for account, period, amount, kind in self._store.limits(connection, values):
-            scope, _, name = account.partition(":")
-            found += [
-                Limit(scope, own, amount, Period(period), kind == "soft")
-                for kept, own in mine
-                if kept == scope and name in {EACH, own}
-            ]
+        for account, bucket, limit in (*inline, *_recorded(look, where)):
+            balance = look.balances.get((account, bucket))
+            if balance is None:
+                balance = self.balance(connection, where.tenant, account, bucket, keep=keep)
+                look.balances[account, bucket] = balance
+            found.append(Standing(limit, bucket, *balance))
         return found
 
     def balance(
@@ -275,10 +263,10 @@ class Ledger:
             raise HoldUnknown(hold=hold_id)
         return settled_of(row, again=True)
 
-    def _stop(self, connection: Connection, settled: Settled, values: Values) -> None:
+    def _stop(self, connection: Connection, settled: Settled, where: Touched) -> None:
         """Stop the model, whose worst cases are none, and every account whose limit this cost may have passed."""
         model = f"model:{settled.scopes.model}" if settled.scopes.model else ""
-        accounts = {account for account, _ in self._store.balances(connection, values)} | {model} - {""}
+        accounts = self._store.kept(connection, where) | {model} - {""}
         about = {"tenant": settled.scopes.tenant, "hold_id": settled.id, "overrun": settled.overrun}
         open_ = {"at": settled.settled_at, "cleared_at": None, "cleared_by": None, "reason": None}
         rows = [about | open_ | {"account": account} for account in sorted(accounts)]
@@ -287,68 +275,78 @@ class Ledger:
 
 def settled_of(row: Row, *, again: bool = False) -> Settled:
     """A hold from its row."""
-    tenant, hold, user, agent, mission, task, model, attempt, status, amount, charged, *_, usage, at, settled_at = row
+    found = HoldRow(*row)
+    beside = {} if found.usage == _NOTHING else unseal(found.usage, "credit_holds", found.id)
+    usage = Usage(**{"input": found.input, "output": found.output, "cached": found.cached, **beside})
+    scopes = Scopes(found.tenant, found.user, found.agent, found.mission, found.task, found.model)
     return Settled(
-        id=hold,
-        status=HoldStatus(status),
-        scopes=Scopes(tenant, user, agent, mission, task, model),
-        attempt=attempt,
-        held=amount,
-        charged=charged,
-        usage=NO_USAGE if usage == _NOTHING else Usage(**unseal(usage, "credit_holds", hold)),
-        at=at,
-        settled_at=settled_at or "",
+        id=found.id,
+        status=HoldStatus(found.status),
+        scopes=scopes,
+        attempt=found.attempt,
+        held=found.amount,
+        charged=found.charged,
+        usage=usage,
+        at=found.at,
+        settled_at=found.settled_at or "",
         again=again,
     )
 
 
-def _row(hold: Hold) -> dict[str, Any]:
-    scopes = hold.scopes
-    return {
-        "tenant": scopes.tenant,
-        "id": hold.id,
-        "user": scopes.user,
-        "agent": scopes.agent,
-        "mission": scopes.mission,
-        "task": scopes.task,
-        "model": scopes.model,
-        "attempt": hold.attempt,
-        "status": HoldStatus.HELD.value,
-        "amount": hold.amount,
-        "charged": 0,
-        "input": 0,
-        "output": 0,
-        "cached": 0,
-        "usage": _NOTHING,
-        "at": hold.at,
-        "settled_at": None,
-    }
+def _row(hold: Hold, status: HoldStatus, usage: Usage, settled_at: str | None = None) -> HoldRow:
+    """A hold as its row."""
+    tenant, user, agent, mission, task, model = hold.scopes
+    return HoldRow(
+        tenant,
+        hold.id,
+        user,
+        agent,
+        mission,
+        task,
+        model,
+        hold.attempt,
+        status.value,
+        hold.amount,
+        0,
+        usage.input,
+        usage.output,
+        usage.cached,
+        _beside(usage),
+        hold.at,
+        settled_at,
+    )
 
 
-def _closing(tenant: str, hold: str, status: HoldStatus, charged: int | None, at: str, usage: Usage) -> Values:
-    return {
-        "c_tenant": tenant,
-        "c_id": hold,
-        "c_status": status.value,
-        "c_charged": charged,
-        "c_input": usage.input,
-        "c_output": usage.output,
-        "c_cached": usage.cached,
-        "c_usage": seal(usage.as_data()) if usage is not NO_USAGE else _NOTHING,
-        "c_at": at,
-    }
+def _beside(usage: Usage) -> str:
+    """What the columns of a hold do not say of its tokens."""
+    beyond = usage.cache_written or usage.reasoning or usage.estimated
+    return seal(usage.as_data()) if beyond else _NOTHING
 
 
-def _postings(tenant: str, hold: str, step: str, at: str, **amounts: int) -> list[Values]:
-    """One movement: an entry for each account that it changes."""
-    about = {"tenant": tenant, "hold_id": hold, "step": step, "at": at}
-    return [about | {"account": account, "amount": amount} for account, amount in amounts.items() if amount]
+def _postings(tenant: str, hold: str, step: str, at: str, **amounts: int) -> list[tuple[Any, ...]]:
+    """One movement: an entry for each account that it changes, in the order of the table's columns."""
+    return [(tenant, hold, step, account, amount, at) for account, amount in amounts.items() if amount]
 
 
-def _foreign_refused(inline: Iterable[Limit], scopes: Scopes) -> Iterable[Limit]:
-    accounts = scopes.accounts()
-    for limit in inline:
-        if limit.account not in accounts:
-            raise LimitForeign(limit=limit.key, hold=", ".join(filter(None, accounts)))
+def _inline(limits: Iterable[Limit], where: Touched) -> list[Applying]:
+    """The limits that come with the call."""
+    found = [(limit.account, where.buckets[limit.per], limit) for limit in limits]
+    for account, _, limit in found:
+        if account not in where.accounts:
+            raise LimitForeign(limit=limit.key, hold=", ".join(filter(None, where.accounts)))
         checked("limit", limit.amount)
-        yield limit
+    return found
+
+
+def _recorded(look: Look, where: Touched) -> list[Applying]:
+    """The recorded limits that apply."""
+    return [
+        (account, where.buckets[period], _limit(account, period, amount, soft))
+        for account, period, amount, soft in look.limits
+    ]
+
+
+@lru_cache(maxsize=2048)
+def _limit(account: str, period: str, amount: int, soft: int) -> Limit:
+    scope, _, name = account.partition(":")
+    return Limit(scope, name, amount, Period(period), bool(soft))

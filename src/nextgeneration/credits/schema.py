@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from nextgeneration.credits.errors import AmountRefused, ScopeRefused
 from nextgeneration.kernel.models import Usage
@@ -70,8 +70,7 @@ def above(task: str) -> tuple[str, ...]:
     return tuple("/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1))[:MAX_ABOVE]
 
 
-@dataclass(frozen=True, slots=True)
-class Scopes:
+class Scopes(NamedTuple):
     """Whom a charge concerns; what is empty concerns nobody.
 
     Attributes:
@@ -104,8 +103,7 @@ class Scopes:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """How much an account may spend.
 
     Attributes:
@@ -143,8 +141,7 @@ class Limit:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """The worst case of one call, to be reserved before it.
 
     Attributes:
@@ -209,8 +206,7 @@ class SoftWarning:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """A hold and what became of it.
 
     Attributes:
@@ -251,8 +247,7 @@ class Settled:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A limit and how much of its present period is used. ``granted`` was added to it for this period."""
 
     limit: Limit

@@ -6,28 +6,32 @@ Statements of the hot path are :class:`Prepared`; the others are plain Core.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Text,
     and_,
     bindparam,
     case,
+    column,
     delete,
     func,
     insert,
-    literal,
     literal_column,
     or_,
     select,
+    union_all,
     update,
+    values,
 )
 from sqlalchemy.exc import IntegrityError
 
 from nextgeneration.credits.errors import HoldKnown
-from nextgeneration.credits.schema import MAX_ABOVE, SCOPES, Period
+from nextgeneration.credits.schema import EACH, SCOPES, Period, Scopes
 from nextgeneration.credits.tables import (
     credit_balances,
     credit_grants,
@@ -36,7 +40,7 @@ from nextgeneration.credits.tables import (
     credit_stops,
     ledger_entries,
 )
-from nextgeneration.storage.prepared import Prepared
+from nextgeneration.storage.prepared import Prepared, word
 
 Row = Any
 Values = dict[str, Any]
@@ -54,24 +58,126 @@ _SCOPED = tuple(scope for scope in SCOPES if scope != "tenant")
 """The scopes that are columns of a hold under their own name."""
 
 
-_ACCOUNTS = len(SCOPES) + MAX_ABOVE
-"""The most accounts that one charge concerns."""
+def _many(prefix: str, count: int) -> list[BindParameter[str]]:
+    return [bindparam(f"{prefix}{n}", type_=Text) for n in range(count)]
 
 
-def _many(prefix: str, count: int) -> list[BindParameter[Any]]:
-    return [bindparam(f"{prefix}{n}") for n in range(count)]
+class Touched(NamedTuple):
+    """What a charge counts in.
+
+    Attributes:
+        accounts: one a scope and task above, empty where there is none.
+        buckets: the period of each kind.
+    """
+
+    tenant: str
+    accounts: tuple[str, ...]
+    buckets: dict[str, str]
 
 
-_OWN = and_(_B.tenant == bindparam("c_tenant"), _B.account.in_(_many("a", _ACCOUNTS)))
-_MOVED = and_(_OWN, _B.bucket.in_(_many("b", len(Period))))
+def touched(scopes: Scopes, at: str) -> Touched:
+    """What a charge at ``at`` counts in."""
+    return Touched(scopes.tenant, scopes.accounts(), _buckets(Period.HOUR.bucket(at)))
 
 
-def touched(tenant: str, accounts: Sequence[str], at: str) -> Values:
-    """The parameters that name every balance a charge at ``at`` counts in."""
-    values: Values = {"c_tenant": tenant}
-    values |= {f"a{n}": accounts[n] if n < len(accounts) else "" for n in range(_ACCOUNTS)}
-    values |= {f"b{n}": period.bucket(at) for n, period in enumerate(Period)}
-    return values
+@lru_cache(maxsize=8)
+def _buckets(hour: str) -> dict[str, str]:
+    return {period: period.bucket(hour) for period in Period}
+
+
+class HoldRow(NamedTuple):
+    """A hold as its table has it."""
+
+    tenant: str
+    id: str
+    user: str
+    agent: str
+    mission: str
+    task: str
+    model: str
+    attempt: int
+    status: str
+    amount: int
+    charged: int
+    input: int
+    output: int
+    cached: int
+    usage: str
+    at: str
+    settled_at: str | None
+
+
+class Look(NamedTuple):
+    """What the books say before a hold.
+
+    Attributes:
+        stops: ``account, hold_id, overrun`` of what is stopped, whomever it concerns.
+        limits: ``account, period, amount, soft`` of the recorded limits that apply, on the accounts of the charge.
+        balances: ``spent, held, granted`` by account and bucket, as far as they are kept.
+    """
+
+    stops: list[tuple[str, str, int]]
+    limits: list[tuple[str, str, int, int]]
+    balances: dict[tuple[str, str], tuple[int, int, int]]
+
+
+_STOP, _LIMIT, _BALANCE = range(3)
+
+
+@lru_cache(maxsize=64)
+def _looking(accounts: int, asked: int) -> Prepared:
+    """Open stops, recorded limits and balances of so many accounts, in one statement.
+
+    A limit is found by its key and brings its balance along: that is half of what lists of accounts in each would cost.
+
+    Args:
+        accounts: how many the charge concerns.
+        asked: balances that are looked at besides, because a limit comes with the call.
+    """
+    tenant: BindParameter[str] = bindparam("c_tenant", type_=Text)
+    nothing: ColumnElement[int] = literal_column("0")
+    mine = (
+        values(column("said", Text), column("account", Text), name="mine")
+        .data([*zip(_many("s", accounts), _many("a", accounts), strict=True), *_everyone(accounts)])
+        .cte("mine")
+    )
+    soft = case((_L.kind == word("soft"), literal_column("1")), else_=nothing)
+    bucket = case(*((_L.period == word(period), bindparam(f"b_{period}")) for period in Period))
+    kept = and_(_B.tenant == tenant, _B.account == mine.c.account, _B.bucket == bucket)
+    said = mine.join(credit_limits, and_(_L.tenant == tenant, _L.account == mine.c.said))
+    limits = (
+        select(_kind(_LIMIT), mine.c.account, _L.period, _L.amount, soft, _B.spent, _B.held, _B.granted)
+        .select_from(said.outerjoin(credit_balances, kept))
+        .where(mine.c.account != word(""))
+    )
+    stops = select(_kind(_STOP), _S.account, _S.hold_id, _S.overrun, *[nothing] * 4).where(
+        _S.tenant == tenant, _S.cleared_at.is_(None)
+    )
+    balances = (
+        select(_kind(_BALANCE), _B.account, _B.bucket, nothing, nothing, _B.spent, _B.held, _B.granted).where(
+            _B.tenant == tenant, _B.account == bindparam(f"i{n}"), _B.bucket == bindparam(f"j{n}")
+        )
+        for n in range(asked)
+    )
+    return Prepared(union_all(limits, stops, *balances))
+
+
+def _kind(number: int) -> ColumnElement[int]:
+    return literal_column(str(number))
+
+
+def _everyone(accounts: int) -> list[tuple[ColumnElement[str], ColumnElement[str]]]:
+    """What a limit on everyone's own account is recorded for, with each account of a charge that it limits."""
+    scopes = [*SCOPES, *["task"] * (accounts - len(SCOPES))]
+    return [(word(f"{scope}:{EACH}"), bindparam(f"a{n}", type_=Text)) for n, scope in enumerate(scopes)]
+
+
+@lru_cache(maxsize=16)
+def _moving(accounts: int) -> Prepared:
+    """Adds to every balance that is kept of so many accounts."""
+    kept = (_B.account.in_(_many("a", accounts)), _B.bucket.in_(_many("b", len(Period))))
+    change = {"spent": _B.spent + bindparam("c_spent"), "held": _B.held + bindparam("c_held")}
+    return Prepared(update(credit_balances).where(_B.tenant == bindparam("c_tenant"), *kept).values(change))
 
 
 def _concerns(scope: str) -> ColumnElement[bool]:
@@ -98,38 +204,25 @@ class LedgerStore:
 
     _ADD = Prepared(insert(credit_holds), [column.name for column in credit_holds.columns])
     _POST = Prepared(insert(ledger_entries), [column.name for column in ledger_entries.columns])
-    _LIMITS = Prepared(
-        select(_L.account, _L.period, _L.amount, _L.kind).where(
-            _L.tenant == bindparam("c_tenant"),
-            _L.account.in_([*_many("a", _ACCOUNTS), *(literal(f"{scope}:*") for scope in SCOPES)]),
-        )
-    )
-    _STOPPED = Prepared(
-        select(_S.account, _S.hold_id, _S.overrun).where(
-            _S.tenant == bindparam("c_tenant"), _S.account.in_(_many("a", _ACCOUNTS)), _S.cleared_at.is_(None)
-        )
-    )
-    _BALANCES = Prepared(select(_B.account, _B.bucket, _B.spent, _B.held, _B.granted).where(_MOVED))
-    _MOVE = Prepared(
-        update(credit_balances)
-        .where(_MOVED)
-        .values(spent=_B.spent + bindparam("c_spent"), held=_B.held + bindparam("c_held"))
-    )
     _SETTLE = Prepared(
         update(credit_holds)
-        .where(_H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id"), _H.status == HELD)
+        .where(_H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id"), _H.status == word(HELD))
         .values(
             status=bindparam("c_status"),
-            charged=func.coalesce(bindparam("c_charged"), _H.amount),
+            charged=bindparam("c_charged"),
             input=bindparam("c_input"),
             output=bindparam("c_output"),
             cached=bindparam("c_cached"),
             usage=bindparam("c_usage"),
             settled_at=bindparam("c_at"),
         )
-        .returning(*credit_holds.columns)
     )
     _GET = Prepared(select(credit_holds).where(_H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id")))
+    _OPEN = Prepared(
+        select(_H.user, _H.agent, _H.mission, _H.task, _H.model, _H.attempt, _H.amount, _H.at).where(
+            _H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id"), _H.status == word(HELD)
+        )
+    )
 
     _SUMS: ClassVar = {(scope, bounded): _sums(scope, bounded=bounded) for scope in SCOPES for bounded in (False, True)}
     _GRANTED = Prepared(
@@ -141,23 +234,47 @@ class LedgerStore:
     )
     _KEEP = Prepared(insert(credit_balances), [column.name for column in credit_balances.columns])
 
-    def limits(self, connection: Connection, values: Values) -> list[Row]:
-        """``account, period, amount, kind`` of the recorded limits that apply to :func:`touched` accounts."""
-        return list(self._LIMITS.run(connection, values).fetchall())
+    def look(self, connection: Connection, where: Touched, asked: Sequence[tuple[str, str]] = ()) -> Look:
+        """What stops a hold, limits it, and is spent and held already.
 
-    def stopped(self, connection: Connection, values: Values) -> Row:
-        """``account, hold_id, overrun`` of an account that is stopped, or ``None``."""
-        return self._STOPPED.first(connection, values)
+        Args:
+            connection: inside the caller's transaction.
+            where: what the hold counts in.
+            asked: account and bucket of the limits that come with the call.
+        """
+        tenant, accounts, buckets = where
+        pairs = [name for account in accounts for name in (account, account)]
+        given = (*pairs, *accounts, tenant, tenant, *buckets.values(), tenant)
+        for pair in asked:
+            given += (tenant, *pair)
+        look = Look([], [], {})
+        for kind, account, name, amount, soft, spent, held, granted in (
+            _looking(len(accounts), len(asked)).run(connection, given).fetchall()
+        ):
+            if kind == _STOP:
+                look.stops.append((account, name, amount))
+                continue
+            if kind == _LIMIT:
+                look.limits.append((account, name, amount, soft))
+                name = buckets[name]
+            if spent is not None:
+                look.balances[account, name] = (spent, held, granted)
+        return look
 
-    def balances(self, connection: Connection, values: Values) -> dict[tuple[str, str], tuple[int, int, int]]:
-        """``spent, held, granted`` by account and bucket."""
-        return {(row[0], row[1]): (row[2], row[3], row[4]) for row in self._BALANCES.run(connection, values).fetchall()}
+    def kept(self, connection: Connection, where: Touched) -> set[str]:
+        """The accounts of which a balance is kept."""
+        buckets = list(where.buckets.values())
+        wanted = select(_B.account).where(
+            _B.tenant == where.tenant, _B.account.in_(where.accounts), _B.bucket.in_(buckets)
+        )
+        return set(connection.execute(wanted).scalars())
 
-    def move(self, connection: Connection, values: Values, spent: int, held: int) -> None:
-        """Add to every balance that is kept for the :func:`touched` accounts."""
-        self._MOVE.run(connection, {**values, "c_spent": spent, "c_held": held})
+    def move(self, connection: Connection, where: Touched, spent: int, held: int) -> None:
+        """Add to every balance that is kept of what is touched."""
+        tenant, accounts, buckets = where
+        _moving(len(accounts)).run(connection, (spent, held, tenant, *accounts, *buckets.values()))
 
-    def add(self, connection: Connection, row: Values) -> None:
+    def add(self, connection: Connection, row: HoldRow) -> None:
         """Insert a hold.
 
         Raises:
@@ -166,20 +283,31 @@ class LedgerStore:
         try:
             self._ADD.run(connection, row)
         except IntegrityError:
-            raise HoldKnown(hold=row["id"]) from None
+            raise HoldKnown(hold=row.id) from None
 
-    def post(self, connection: Connection, rows: list[Values]) -> None:
-        """Insert the postings of one movement."""
+    def post(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+        """Insert the postings of one movement, given in the order of the table's columns."""
         if rows:
             self._POST.many(connection, rows)
 
-    def settle(self, connection: Connection, values: Values) -> Row:
-        """Close a hold that is open; its row, or ``None`` when no open one has this id."""
-        return self._SETTLE.first(connection, values)
+    def settle(self, connection: Connection, tenant: str, hold: str, closed: tuple[Any, ...]) -> bool:
+        """Close a hold; whether it was open.
+
+        Args:
+            connection: inside the caller's transaction.
+            tenant: whose it is.
+            hold: its id.
+            closed: ``status, charged, input, output, cached, usage, settled_at``.
+        """
+        return self._SETTLE.changed(connection, (*closed, tenant, hold)) == 1
+
+    def unsettled(self, connection: Connection, tenant: str, hold: str) -> Row:
+        """``user, agent, mission, task, model, attempt, amount, at`` of a hold that is open, or ``None``."""
+        return self._OPEN.first(connection, (tenant, hold))
 
     def get(self, connection: Connection, tenant: str, hold: str) -> Row:
         """One hold, or ``None``."""
-        return self._GET.first(connection, {"c_tenant": tenant, "c_id": hold})
+        return self._GET.first(connection, (tenant, hold))
 
     def beneath(self, connection: Connection, tenant: str, prefix: str) -> Row:
         """``calls, charged, input, output`` of all holds whose ids begin with ``prefix`` and that were charged."""

@@ -4,7 +4,6 @@ Each test runs on a file with statements on the driver, and in memory with state
 """
 
 import pickle
-from dataclasses import replace
 
 import pytest
 from tests.unit.credits.conftest import ADA, AT
@@ -116,7 +115,7 @@ def test_what_was_refused_left_nothing_behind(books, storage):
 
 def test_a_limit_that_cannot_be_met_wins_over_one_that_waits(books):
     task = Limit("task", "mis_1/t1", 400)
-    books.hold(900, MISSION, scopes=replace(ADA, task="t2"))
+    books.hold(900, MISSION, scopes=ADA._replace(task="t2"))
     with pytest.raises(OverLimit, match="task:mis_1/t1"):
         books.hold(401, MISSION, task)
     with pytest.raises(HoldWaits, match="mission:mis_1"):
@@ -334,7 +333,7 @@ def test_errors_keep_their_integers_and_say_credits(books):
 def test_what_a_task_below_spends_counts_for_those_above(books, storage):
     """Agents that an agent calls may not spend more than it may, however many they are."""
     limit = Limit("task", "mis_1/t1", 100)
-    below = [replace(ADA, task=task) for task in ("t1/2", "t1/2/1", "t1/3")]
+    below = [ADA._replace(task=task) for task in ("t1/2", "t1/2/1", "t1/3")]
     first = books.hold(60, limit, scopes=below[0])
     books.settle(first, 50)
     books.hold(40, limit, scopes=below[1])
@@ -342,6 +341,6 @@ def test_what_a_task_below_spends_counts_for_those_above(books, storage):
         books.hold(20, limit, scopes=below[2])
     with pytest.raises(HoldWaits):
         books.hold(20, limit)
-    other = replace(ADA, task="t11")
+    other = ADA._replace(task="t11")
     books.hold(90, Limit("task", "mis_1/t11", 100), scopes=other)
     assert agree(storage)

@@ -1,7 +1,6 @@
 """What a human does with credits: limits, grants, reports, the audit, letting stopped accounts go on."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from tests.unit.credits.conftest import ADA, AT, Books
@@ -303,8 +302,8 @@ async def test_a_limit_on_each_task_binds_every_task_above_the_one_that_spends(s
     """A task is spent for by the agents it calls, each in a task of its own."""
     await service.set_limit(Limit("task", "*", 100), by=HUMAN)
     books = Books(storage)
-    books.hold(90, scopes=replace(ADA, task="t1/2"))
+    books.hold(90, scopes=ADA._replace(task="t1/2"))
     with pytest.raises(HoldWaits):
-        books.hold(20, scopes=replace(ADA, task="t1/3"))
-    books.hold(20, scopes=replace(ADA, task="t2"))
+        books.hold(20, scopes=ADA._replace(task="t1/3"))
+    books.hold(20, scopes=ADA._replace(task="t2"))
     assert await service.verify() == []

@@ -18,6 +18,7 @@ AT = "2026-11-21T14:30:00.000000Z"
 USERS, AGENTS, MISSIONS = ("ada", "bob"), ("codeur", "auditeur"), ("m1", "m2")
 SCOPES = st.builds(
     Scopes,
+    tenant=st.just("local"),
     user=st.sampled_from((*USERS, "")),
     agent=st.sampled_from((*AGENTS, "")),
     mission=st.sampled_from(MISSIONS),
