@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from nextgeneration.settings.models import ModelFacts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """What one model can do.
 
@@ -33,7 +34,7 @@ class Facts:
     rank: int = 2
     image: int = 50_000
 
-    @property
+    @functools.cached_property
     def abilities(self) -> frozenset[str]:
         """The needs it meets, in the words of :class:`~nextgeneration.kernel.models.Wish`."""
         return frozenset(name for name in ("tools", "vision", "structured", "reasoning") if getattr(self, name))

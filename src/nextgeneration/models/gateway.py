@@ -23,7 +23,7 @@ from nextgeneration.models.langchain.transport import Transport
 from nextgeneration.models.learning import NoExperience, Quality
 from nextgeneration.models.prices import Price, PriceBook, context_of
 from nextgeneration.models.probing import PORTS, Port
-from nextgeneration.models.routing import choose
+from nextgeneration.models.routing import choose, fit
 from nextgeneration.models.sources import KNOWN, Source, split
 from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.keys import Keys
@@ -109,14 +109,7 @@ class Gateway:
             agent: the template that asks, for what is learned about quality.
         """
         skipped: dict[str, Texts] = {}
-        wished = self._named(wish.prefer, skipped)
-        in_use = self._named(self._settings.use, skipped) if self._settings.use else self._found(skipped)
-        if self._settings.use:
-            names = {candidate.name for candidate in in_use}
-            for candidate in wished:
-                if candidate.name not in names:
-                    skipped[candidate.name] = _NOT_IN_USE
-            wished = [candidate for candidate in wished if candidate.name in names]
+        wished, in_use = self._here(wish, skipped)
         return choose(
             wish,
             request,
@@ -128,7 +121,20 @@ class Gateway:
 
     def available(self, wish: Wish) -> bool:
         """Whether there is any model for a wish."""
-        return bool(self.candidates(wish).candidates)
+        skipped: dict[str, Texts] = {}
+        return any(fit(wish, None, *self._here(wish, skipped), skipped))
+
+    def _here(self, wish: Wish, skipped: dict[str, Texts]) -> tuple[list[Candidate], list[Candidate]]:
+        """The models wished for that may be used, and all that may."""
+        wished = self._named(wish.prefer, skipped)
+        in_use = self._named(self._settings.use, skipped) if self._settings.use else self._found(skipped)
+        if self._settings.use:
+            names = {candidate.name for candidate in in_use}
+            for candidate in wished:
+                if candidate.name not in names:
+                    skipped[candidate.name] = _NOT_IN_USE
+            wished = [candidate for candidate in wished if candidate.name in names]
+        return wished, in_use
 
     def candidate(self, name: str) -> Candidate:
         """One model by its name.
@@ -239,7 +245,8 @@ class Gateway:
         return [candidate]
 
     def _refused(self, source: Source, name: str) -> Texts | None:
-        if any(fnmatchcase(name, pattern) for pattern in self._settings.never):
+        never = self._settings.never
+        if never and any(fnmatchcase(name, pattern) for pattern in never):
             return _NEVER
         if source.extra:
             return _filled(_NO_PACKAGE, extra=source.extra)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ MICRO = 1_000_000
 
 _SOON = timedelta(hours=1)
 _NOTHING = Decimal(0)
+_TYPICAL = Usage(input=3_000, output=1_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Rate:
         return max([self.base, *(price for start, price in self.tiers if prompt > start)])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Price:
     """What one model costs.
 
@@ -58,6 +60,11 @@ class Price:
     cache_written: Rate
     call: Decimal = _NOTHING
     source: str = "settings"
+
+    @functools.cached_property
+    def typical(self) -> float:
+        """USD for a call of usual length, by which models are compared."""
+        return float(self.usd(_TYPICAL))
 
     def usd(self, usage: Usage) -> Decimal:
         """What these tokens cost."""

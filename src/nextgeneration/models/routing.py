@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nextgeneration.kernel.language import Texts
-from nextgeneration.kernel.models import ModelRequest, Usage, Wish
+from nextgeneration.kernel.models import ModelRequest, Wish
 from nextgeneration.models.candidates import LEAST_OUTPUT, Candidate, Choice
 from nextgeneration.models.estimating import IMAGE_LIKELY, likely_tokens
 
 MUST = frozenset({"tools", "vision"})
 """Needs that nothing else can stand in for. A schema can be asked for in words, reasoning is a matter of quality."""
 
-_TYPICAL = Usage(input=3_000, output=1_000)
-"""By which prices are compared."""
 _DEAR = 1e9
 _EVERYDAY = 7.5
+_BEST = frozenset({"plan", "synthesise"})
+"""Purposes that take the best model, whatever it costs."""
 
 _CANNOT = Texts("cannot do {needs}", "ne sait pas faire : {needs}")
 _NEED = {"tools": Texts("tools", "outils"), "vision": Texts("vision", "vision")}
@@ -60,6 +60,30 @@ def choose(
         skipped: models that are not here, with the reason; those left out are added.
         quality: the expected quality of a model by name, where something was learned.
     """
+    fitting, others = fit(wish, request, wished, found, skipped)
+    ordered = [replace(each, why=_filled(_WISHED, place=place)) for place, each in enumerate(fitting, 1)] + _by_purpose(
+        others, wish, quality, instead=bool(wish.prefer)
+    )
+    awake: list[Candidate] = []
+    resting: list[Candidate] = []
+    for each in ordered:
+        seconds = each.health.resting
+        if seconds:
+            resting.append(replace(each, why=_filled(_RESTING, seconds=seconds)))
+        else:
+            awake.append(each)
+    candidates = (*awake, *resting)
+    return Choice(candidates, _why(candidates), skipped)
+
+
+def fit(
+    wish: Wish,
+    request: ModelRequest | None,
+    wished: Sequence[Candidate],
+    found: Sequence[Candidate],
+    skipped: dict[str, Texts],
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Which of the models wished for can be taken, and which others; the arguments are those of :func:`choose`."""
     needs = (wish.needs & MUST) | _needs(request)
     # The image's share is what differs from model to model; measuring the text for each would be most of the work.
     length = likely_tokens(request, 0) if request is not None else 0
@@ -76,21 +100,14 @@ def choose(
     if wish.prefer and wished and all(candidate.local for candidate in wished):
         skipped.update({each.name: _STAYS for each in others if not each.local})
         others = [each for each in others if each.local]
-    ordered = [replace(each, why=_filled(_WISHED, place=place)) for place, each in enumerate(fitting, 1)] + _by_purpose(
-        others, wish, quality, instead=bool(wish.prefer)
-    )
-    awake = [each for each in ordered if not each.health.resting]
-    resting = [
-        replace(each, why=_filled(_RESTING, seconds=each.health.resting)) for each in ordered if each.health.resting
-    ]
-    candidates = (*awake, *resting)
-    return Choice(candidates, _why(candidates), skipped)
+    return fitting, others
 
 
 def _needs(request: ModelRequest | None) -> frozenset[str]:
     if request is None:
         return frozenset()
-    pictures = any(message.images for message in request.messages)
+    # A result's pictures are told in words as well, so that a model that does not see can go on.
+    pictures = any(message.images for message in request.messages if message.role != "tool")
     return frozenset({*(["tools"] if request.tools else []), *(["vision"] if pictures else [])})
 
 
@@ -119,11 +136,12 @@ def _by_purpose(
         rank = candidate.facts.rank if learned is None else 10.0 * learned
         soft = -float(len((wish.needs - MUST) & candidate.facts.abilities))
         price = _price(candidate)
-        order = {
-            "plan": (soft, -rank, price),
-            "synthesise": (soft, -rank, price),
-            "compact": (soft, price, -rank),
-        }.get(wish.purpose, (soft, _distance(rank, learned=learned is not None), price))
+        if wish.purpose in _BEST:
+            order = (soft, -rank, price)
+        elif wish.purpose == "compact":
+            order = (soft, price, -rank)
+        else:
+            order = (soft, _distance(rank, learned=learned is not None), price)
         keyed.append((order, learned is not None, candidate))
     keyed.sort(key=lambda entry: entry[0])
     purpose = _PURPOSE.get(wish.purpose, _PURPOSE["work"])
@@ -140,7 +158,7 @@ def _distance(rank: float, *, learned: bool) -> float:
 
 def _price(candidate: Candidate) -> float:
     price = candidate.price
-    return float(price.usd(_TYPICAL)) if price is not None else _DEAR
+    return price.typical if price is not None else _DEAR
 
 
 def _why(candidates: Sequence[Candidate]) -> Texts:
