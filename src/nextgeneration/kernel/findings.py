@@ -79,7 +79,7 @@ class Finding(BaseModel):
     holds: bool = True
     fix: str = ""
     reference: str = ""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def id(self) -> str:

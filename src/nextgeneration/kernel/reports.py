@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nextgeneration.kernel.actions import Action
 from nextgeneration.kernel.findings import Finding
@@ -86,7 +86,7 @@ class Report(BaseModel):
     task: str = ""
     status: ReportStatus
     analysis: str = ""
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     statements: tuple[Statement, ...] = ()
     actions: tuple[Action, ...] = ()

@@ -16,7 +16,7 @@ from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions.effects import Call, Grant, TaskBudget, TaskDoor
 from nextgeneration.missions.errors import EffectRefused, Parked
 from nextgeneration.missions.tainting import Taint
-from nextgeneration.supervisor.asking import Asked
+from nextgeneration.supervisor.asking import asked_in
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, Verification
 from nextgeneration.templates.revision import Revision
 
@@ -39,7 +39,7 @@ def chosen(reports: Mapping[str, Report], limit: int, goal: str | None = None) -
     look, a remedy for something minor stays an offer in the report: a question has to be worth its answer.
     """
     known = {f.id: f for report in reports.values() for f in report.findings}
-    asked = Asked(goal or "")
+    asked = asked_in(goal or "")
     about = asked.about(known.values())
     actions: dict[str, Action] = {}
     for task in sorted(reports):

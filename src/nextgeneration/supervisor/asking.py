@@ -56,7 +56,12 @@ class Asked:
 
     def _names(self, finding: Finding) -> bool:
         subject = plain(finding.cause.partition(":")[2])
-        return bool(subject) and re.search(rf"(?<![\w-]){re.escape(subject)}(?![\w-])", self._plain) is not None
+        # Most are not in the goal at all: the expression, made for one subject, is worth making for few.
+        return (
+            bool(subject)
+            and subject in self._plain
+            and re.search(rf"(?<![\w-]){re.escape(subject)}(?![\w-])", self._plain) is not None
+        )
 
     def echoes(self, statement: Statement) -> bool:
         """Whether a statement says nothing but what the goal said itself."""
@@ -66,6 +71,12 @@ class Asked:
         """How much of what a statement is about the goal names, from 0 to 1."""
         said = _named(f"{statement.step} {statement.tool} {statement.about}")
         return len(said & self.words) / len(said) if said else 0.0
+
+
+@functools.lru_cache(maxsize=64)
+def asked_in(goal: str) -> Asked:
+    """What ``goal`` asks about; the phases of a mission want to know it one after the other."""
+    return Asked(goal)
 
 
 @functools.lru_cache(maxsize=4096)

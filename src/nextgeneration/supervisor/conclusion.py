@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.reports import Cost, ReportStatus
-from nextgeneration.supervisor.asking import Asked, quoted
+from nextgeneration.supervisor.asking import asked_in, quoted
 from nextgeneration.supervisor.outcome import ActionStatus, MissionReport, TaskOutcome
 from nextgeneration.supervisor.synthesis import answer, merged, missing_parts
 from nextgeneration.supervisor.writing import worded
@@ -17,11 +17,12 @@ from nextgeneration.supervisor.writing import worded
 if TYPE_CHECKING:
     from nextgeneration.supervisor.lead import Lead
 
+_FREE = Cost()
 _NOTHING = {ReportStatus.FAILED, ReportStatus.SKIPPED}
 
 
-def report_of(lead: Lead, status: str) -> MissionReport:
-    """The mission's report as far as it is known now."""
+def report_of(lead: Lead, status: str = "") -> MissionReport:
+    """The mission's report as far as it is known now; ``status`` is what it came to unless given."""
     mission = lead.claim.mission
     tasks = lead.task_outcomes()
     findings = merged(lead.reports, lead.fixed, mission.goal)
@@ -30,12 +31,14 @@ def report_of(lead: Lead, status: str) -> MissionReport:
         mission=mission.id,
         goal=mission.goal,
         lang=lead.lang,
-        status=status,
+        status=status or _came_to(lead, tasks),
         workspace=str(mission.workspace),
         created_at=mission.created_at,
         ended_at=iso(lead.parts.clock.now()),
         plan=lead.plan.note,
-        answer=answer(findings, tasks, outcomes, lead.lang, lead.plan.note, quoted(lead.reports, Asked(mission.goal))),
+        answer=answer(
+            findings, tasks, outcomes, lead.lang, lead.plan.note, quoted(lead.reports, asked_in(mission.goal))
+        ),
         findings=findings,
         actions=outcomes,
         tasks=tasks,
@@ -44,12 +47,11 @@ def report_of(lead: Lead, status: str) -> MissionReport:
     )
 
 
-def final_status(lead: Lead) -> str:
+def _came_to(lead: Lead, tasks: Sequence[TaskOutcome]) -> str:
     """``done`` when every task and every approved action came through, ``failed`` when nothing did, else ``partial``.
 
     A task that another one took over does not count, nor does an action the human refused.
     """
-    tasks = lead.task_outcomes()
     taken_over = _taken_over(tasks)
     counted = [task for task in tasks if task.id not in taken_over]
     if not counted or all(task.status in _NOTHING for task in counted):
@@ -65,7 +67,9 @@ def _taken_over(tasks: Iterable[TaskOutcome]) -> set[str]:
 
 async def conclude(lead: Lead) -> None:
     """End the mission with its report, in one transaction."""
-    report = await worded(lead, report_of(lead, final_status(lead)))
-    report = report.model_copy(update={"cost": report.cost + lead.own_cost()})
+    report = await worded(lead, report_of(lead))
+    own = lead.own_cost()
+    if own != _FREE:
+        report = report.model_copy(update={"cost": report.cost + own})
     status = await lead.claim.end(report.status, report)
-    lead.report = report.model_copy(update={"status": status.value})
+    lead.report = report if status == report.status else report.model_copy(update={"status": status.value})

@@ -97,6 +97,7 @@ _SUFFIXES = (
 _LIGATURES = str.maketrans({"\u2019": "'", "œ": "oe", "æ": "ae"})
 
 
+@functools.lru_cache(maxsize=1024)
 def language_of(text: str) -> Lang:
     """French when more of the small words of a sentence are French than English, or it has French letters."""
     said = set(_WORD.findall(plain(text)))
@@ -106,6 +107,8 @@ def language_of(text: str) -> Lang:
 
 def plain(text: str) -> str:
     """``text`` in lower case without accents and ligatures and with straight apostrophes."""
+    if text.isascii():
+        return text.lower()
     folded = unicodedata.normalize("NFKD", text.casefold().translate(_LIGATURES))
     return "".join(c for c in folded if not unicodedata.combining(c))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nextgeneration.kernel.actions import Action
 from nextgeneration.kernel.findings import Finding, Severity
@@ -85,7 +85,7 @@ class ActionOutcome(BaseModel):
     approval: str = ""
     decided_by: str = ""
     detail: str = ""
-    output: dict[str, Any] = {}
+    output: dict[str, Any] = Field(default_factory=dict)
     checks: tuple[Verification, ...] = ()
 
 

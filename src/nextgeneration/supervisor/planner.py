@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nextgeneration.credits.units import MICRO
 from nextgeneration.kernel.language import Lang, Texts
@@ -76,7 +76,7 @@ class PlannedTask(BaseModel):
     template: str
     goal: str
     why: str
-    input: dict[str, Any] = {}
+    input: dict[str, Any] = Field(default_factory=dict)
     depends: tuple[str, ...] = ()
     replaces: str = ""
     tool_calls: int = 100
@@ -142,7 +142,7 @@ class Planner:
         before: tuple[str, ...] = ()
         steps = clauses(goal)
         teams = [self._team(step) for step in steps]
-        if not any(teams):
+        if steps != [goal] and not any(teams):
             # Words that meet nobody step by step may do so together.
             steps, teams = [goal], [self._team(goal)]
         unserved = [
@@ -283,6 +283,8 @@ def validated(plan: Plan, known: Mapping[str, object], tool_calls: int, seconds:
     if max(depths.values(), default=0) > MAX_DEPTH:
         raise PlanRefused(detail=f"more than {MAX_DEPTH} tasks wait for each other in a row")
     share = max(1, tool_calls // max(len(plan.tasks), 1))
+    if all(task.tool_calls <= share and task.seconds <= seconds for task in plan.tasks):
+        return plan
     cut = [
         task.model_copy(update={"tool_calls": min(task.tool_calls, share), "seconds": min(task.seconds, seconds)})
         for task in plan.tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,7 @@ def _shortlist(live: Mapping[str, Revision], by_rules: Plan) -> list[Revision]:
     return sorted(ordered[:MAX_SHOWN_AGENTS], key=lambda r: r.name)
 
 
+@functools.lru_cache(maxsize=1024)
 def _about(revision: Revision, lang: Lang) -> dict[str, Any]:
     return {
         "name": revision.name,

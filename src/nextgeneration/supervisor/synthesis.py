@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.reports import Report, ReportStatus
-from nextgeneration.supervisor.asking import Asked, Quoted
+from nextgeneration.supervisor.asking import Quoted, asked_in
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MergedFinding, Sentence, TaskOutcome
 
 SHOWN, SHOWN_SEVERE = 5, 8
@@ -103,7 +103,7 @@ def merged(reports: Mapping[str, Report], fixed: Iterable[str] = (), goal: str =
     do not. ``fixed`` are ids of findings whose verified action made them go away. ``goal`` is what was asked for.
     """
     gone = set(fixed)
-    asked = Asked(goal).about([finding for report in reports.values() for finding in report.findings])
+    asked = asked_in(goal).about([finding for report in reports.values() for finding in report.findings])
     groups: dict[tuple[str, str, bool], list[tuple[str, Finding]]] = defaultdict(list)
     for task in sorted(reports):
         report = reports[task]

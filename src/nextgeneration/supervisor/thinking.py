@@ -58,7 +58,7 @@ async def asked(
     shown = await door.record(f"{purpose}.facts", lambda: dict(facts()))
     messages = [
         Message("system", instructions),
-        Message("user", json.dumps(shown, ensure_ascii=False, sort_keys=True, indent=1)),
+        Message("user", json.dumps(shown, ensure_ascii=False, sort_keys=True)),
     ]
     wish = Wish(purpose=purpose)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class Compiled:
 _made: dict[tuple[str, Lang], Compiled] = {}
 
 
+@functools.lru_cache(maxsize=_MAX_KEPT)
 def wish_of(revision: Revision) -> Wish:
     """Which model suits a revision."""
     needs = revision.model.needs
