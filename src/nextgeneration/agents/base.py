@@ -219,8 +219,9 @@ class BaseAgent(ABC):
         return {}
 
     async def _supervise(
-        self, work: Work, input_data: Mapping[str, Any], context: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
+        self, work: Work, input_data: Mapping[str, Any], context: Mapping[str, Any] | None, *, plain: bool = True
+    ) -> Any:
+        """Run ``work`` with everything that holds for every agent; its answer as an object, unless not ``plain``."""
         life = self._lived
         started = perf_counter()
         life.running += 1
@@ -228,11 +229,13 @@ class BaseAgent(ABC):
         ended = AgentStatus.IDLE
         try:
             await run_before(self, self.hooks, input_data, context)
-            answer = _answer(self, await work(self, input_data, context))
-            well = str(answer["status"]) not in _FAILURES
+            answer = await work(self, input_data, context)
+            if plain:
+                answer = _answer(self, answer)
+            well = str(answer["status"] if plain else answer.status) not in _FAILURES
             ended = AgentStatus.COMPLETED if well else AgentStatus.ERROR
             life.performance.add(well=well, seconds=perf_counter() - started)
-            if self.hooks.after_process:
+            if plain and self.hooks.after_process:
                 answer["problems"] = [
                     *answer.get("problems", ()),
                     *await run_after(self, self.hooks, input_data, answer),
@@ -268,7 +271,8 @@ def _guarded(work: Work) -> Work:
             return inner
         if self._life and self._life.context and type(context) in _PLAIN:
             context = {**self._life.context, **(context or {})}
-        return await self._supervise(work, input_data, context)
+        answer: dict[str, Any] = await self._supervise(work, input_data, context)
+        return answer
 
     setattr(process, _GUARD, True)
     return process

@@ -92,7 +92,15 @@ class TemplateAgent(BaseAgent):
             report = await run(self.revision, input_data, self.config, context)
         else:
             report = await current_host().run(self, dict(input_data), context)
-        return _as_answer(report)
+        return report.model_dump(mode="json")
+
+    async def report(self, input_data: Mapping[str, Any], context: TaskContext) -> Report:
+        """As :meth:`process` inside a task, for who wants the report itself and not the object it makes.
+
+        Hooks that run after the work are for :meth:`process` alone: they see the object.
+        """
+        report: Report = await self._supervise(_reported, input_data, context, plain=False)
+        return report
 
     def _make_metadata(self) -> AgentMetadata:
         revision = self.revision
@@ -110,11 +118,12 @@ class TemplateAgent(BaseAgent):
         )
 
     def _make_config(self) -> dict[str, Any]:
-        return deepcopy(dict(self.revision.default_config))
+        config = self.revision.default_config
+        return deepcopy(dict(config)) if config else {}
 
 
-def _as_answer(report: Report) -> dict[str, Any]:
-    return report.model_dump(mode="json")
+async def _reported(agent: TemplateAgent, input_data: Mapping[str, Any], context: TaskContext) -> Report:
+    return await run(agent.revision, input_data, agent.config, context)
 
 
 _classes: WeakValueDictionary[str, type[TemplateAgent]] = WeakValueDictionary()

@@ -9,7 +9,7 @@ would cost as much as the agents' work.
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
@@ -39,7 +39,7 @@ class Phase(TypedDict, total=False):
     ended: bool
 
 
-async def _work(state: Phase, runtime: Runtime[Lead]) -> Command[Literal["work", "act", "__end__"]]:
+async def _work(state: Phase, runtime: Runtime[Lead]) -> Command[str]:
     """Plan, or plan anew what failed, let the agents work, and make one answer of what they found.
 
     With nothing to decide the mission ends here.
@@ -85,7 +85,7 @@ async def _report(state: Phase, runtime: Runtime[Lead]) -> Phase:
 @functools.cache
 def _builder() -> StateGraph[Phase, Lead, Phase, Phase]:
     graph = StateGraph(Phase, context_schema=Lead)
-    graph.add_node("work", _work)
+    graph.add_node("work", _work, destinations=("work", "act", END))
     graph.add_node("act", _act)
     graph.add_node("report", _report)
     graph.add_edge(START, "work")

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from nextgeneration.agents.context import TaskContext
+from nextgeneration.agents.template import TemplateAgent
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.kernel.errors import NGError, as_problem
@@ -213,7 +214,7 @@ class Lead:
         self.claim.event_nowait("task.started", {"agent": name, "template": task.template}, task=task.id)
         try:
             async with asyncio.timeout(task.seconds + GRACE):
-                answer = await self.parts.hire(revision, name).process(dict(task.input), context)
+                answer = await _worked(self.parts.hire(revision, name), dict(task.input), context)
             return self._signed(_as_report(answer, name), task)
         except TimeoutError:
             return self._no_report(task, ReportStatus.FAILED, TaskHung(agent=name, seconds=task.seconds))
@@ -228,6 +229,9 @@ class Lead:
     def _signed(self, report: Report, task: PlannedTask) -> Report:
         """``report`` as this task's: whose it is, and by whose permissions its actions are judged, is not its say."""
         name, revision = self.agent_name(task), self.revisions[task.template]
+        own = (name, task.id, task.template, revision.digest, revision.role)
+        if not report.actions and own == (report.agent, report.task, report.template, report.revision, report.role):
+            return report
         whose = {"agent": name, "task": task.id}
         actions = tuple(
             action.model_copy(update={**whose, "id": f"act_{digest([task.id, number])[7:23]}"})
@@ -326,6 +330,13 @@ class Lead:
             dropped=report.dropped,
             cost=report.cost,
         )
+
+
+async def _worked(worker: Worker, given: dict[str, Any], context: TaskContext) -> Report | dict[str, Any]:
+    """What a worker makes of a task: the report itself where nobody has to see it as an object first."""
+    if isinstance(worker, TemplateAgent) and not worker.hooks.after_process:
+        return await worker.report(given, context)
+    return await worker.process(given, context)
 
 
 def _as_report(answer: object, agent: str) -> Report:

@@ -51,10 +51,11 @@ class Gathered:
     def keep(self, result: ToolResult, tool: str, args: dict[str, Any]) -> None:
         """Take over a call's findings, remembering which call found each."""
         self.worked += 1
+        check = Check(tool=tool, args=args) if result.findings and tool != AGENT_RUN else None
         for finding in result.findings:
             self.findings.setdefault(finding.id, finding)
-            if tool != AGENT_RUN:
-                self.found_by.setdefault(finding.id, Check(tool=tool, args=args))
+            if check is not None:
+                self.found_by.setdefault(finding.id, check)
         if tool == AGENT_RUN:
             self._adopt(result)
         for proposal in result.proposals:

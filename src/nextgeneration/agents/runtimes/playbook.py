@@ -151,7 +151,8 @@ async def _run_step(step: Step, run: _Run, scope: dict[str, Any], context: TaskC
         else:
             gathered.unanswered += 1
             gathered.missing.append(brief(result.text, 300) or _NO_ANSWER.say(context.lang, tool=spec.name))
-        outcomes.append(result.model_dump(mode="json") | {"findings": [_visible(f) for f in result.findings]})
+        plain = result.model_dump(mode="json", exclude={"findings"})
+        outcomes.append(plain | {"findings": [_visible(finding) for finding in result.findings]})
         # A long chain of recorded effects answers without suspending; let the other agents run.
         await asyncio.sleep(0)
     last = outcomes[-1] if outcomes else {"ok": True, "value": {}, "findings": [], "proposals": [], "text": ""}
@@ -218,6 +219,8 @@ def report_of(
 
 def _bounded(value: Any) -> Any:
     """A step's value as it stands in the report, or its size when it is large; the effect keeps it whole."""
+    if not value:
+        return value
     size = len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     return value if size <= MAX_RESULT_BYTES else {"omitted_bytes": size}
 

@@ -43,6 +43,8 @@ def evaluate(value: Any, scope: Mapping[str, Any], allowance: Allowance | None =
 
 
 def _evaluated(value: Any, scope: Mapping[str, Any], allowance: Allowance) -> Any:
+    if isinstance(value, str):
+        return value
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     if isinstance(value, Mapping):
