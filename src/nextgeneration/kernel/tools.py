@@ -14,6 +14,7 @@ from nextgeneration.kernel.actions import Proposal
 from nextgeneration.kernel.clock import Clock, SystemClock
 from nextgeneration.kernel.findings import Finding
 from nextgeneration.kernel.language import Lang, Texts
+from nextgeneration.kernel.models import Image
 from nextgeneration.kernel.risk import Assessment, EffectRule, RiskLabel
 
 
@@ -124,7 +125,8 @@ class ToolResult(BaseModel):
     """What a call gave: plain JSON in ``value``, findings with evidence, proposals for remedies.
 
     ``ok`` is false when the tool worked but its answer is a failure (a command with a non-zero exit
-    code). A tool that could not work raises an ``NGError`` instead. ``labels`` are sorted.
+    code). A tool that could not work raises an ``NGError`` instead. ``labels`` are sorted. ``images`` are for models
+    that see; ``text`` says in words what they are.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -136,6 +138,7 @@ class ToolResult(BaseModel):
     proposals: tuple[Proposal, ...] = ()
     truncated: bool = False
     labels: tuple[Label, ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 class Happened(StrEnum):

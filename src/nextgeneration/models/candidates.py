@@ -115,7 +115,8 @@ class Candidate:
         return min(request.max_output, self.facts.max_output)
 
     def _worst(self, request: ModelRequest, output: int) -> int:
-        prompt = prompt_tokens(request, self.facts.image)
+        # Pictures of results are left out for a model that does not see; a task's own never come to it.
+        prompt = prompt_tokens(request, self.facts.image if self.facts.vision else 0)
         usd = self.prices.worst(self.name, self.book, self._model, prompt, output)
         if usd is None:
             if self.local:

@@ -17,6 +17,7 @@ from nextgeneration.kernel.show import escaped
 from nextgeneration.kernel.tools import Happened, Label, Preview, Tool, ToolContext, ToolResult, ToolSpec
 from nextgeneration.tools.code.secrets import find
 from nextgeneration.tools.errors import BadArguments, ToolTimedOut
+from nextgeneration.tools.pictures import within
 
 MAX_VALUE_BYTES = 256_000
 MAX_TEXT_CHARACTERS = 64_000
@@ -119,6 +120,9 @@ def bounded(result: ToolResult, name: str) -> ToolResult:
     if len(result.findings) > MAX_FINDINGS:
         kept = sorted(result.findings, key=lambda f: -f.severity.rank)[:MAX_FINDINGS]
         changes["findings"] = tuple(kept)
+    images = within(result.images) if result.images else ()
+    if images != result.images:
+        changes["images"] = images
     try:
         size = len(canonical(result.value))
     except NGError:

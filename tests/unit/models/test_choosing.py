@@ -76,6 +76,8 @@ def test_needs_that_nothing_can_stand_in_for_leave_models_out() -> None:
     seeing = ModelRequest((Message("user", "look", images=(Image("image/png", "AA"),)),))
     assert "here:tiny" not in names(models.candidates(Wish(), seeing))
     assert models.candidates(Wish(), seeing).skipped["here:tiny"].fr == "ne sait pas faire : vision"
+    shown = ModelRequest((Message("tool", "a picture", call="c", images=(Image("image/png", "AA"),)),))
+    assert "here:tiny" in names(models.candidates(Wish(), shown)), "a result's picture is told in words as well"
     calling = ModelRequest((Message("user", "go"),), (ToolSchema("a", "", {}),))
     assert "here:tiny" not in names(models.candidates(Wish(), calling))
     assert "here:tiny" in names(models.candidates(Wish(needs=frozenset({"structured"}))))

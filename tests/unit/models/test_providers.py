@@ -30,6 +30,7 @@ from nextgeneration.models.errors import (
     ServerFailed,
     StreamBroken,
 )
+from nextgeneration.models.estimating import OF_RESULTS
 from nextgeneration.models.gateway import Gateway
 from nextgeneration.models.retries import delay
 from nextgeneration.settings.environment import Environment
@@ -339,6 +340,29 @@ async def test_a_conversation_goes_back_whole(provider: str) -> None:
     assert [call.name for call in made] == ["fs_read", "shell_run"]
     assert made[0].args == {"path": "a"}
     assert seen.max_tokens == 1_000
+
+
+@EVERY
+@pytest.mark.parametrize("sees", [True, False])
+async def test_the_pictures_of_results_reach_a_model_that_sees_and_are_marked_as_data(
+    provider: str, sees: bool
+) -> None:
+    calls = tuple(ToolCall(f"call_{n}", "fs.read", {"path": "a"}) for n in (1, 2, 3))
+    picture = (Image("image/png", PIXEL),)
+    messages = (
+        Message("user", "look"),
+        Message("assistant", "", calls),
+        Message("tool", "[picture, 1x1, image/png]", call="call_1", images=picture),
+        Message("tool", "words", call="call_2"),
+        Message("tool", "[picture, 1x1, image/png] again", call="call_3", images=picture),
+    )
+    facts = {"far:*": ModelFacts(vision=sees, tools=True, context=100_000)}
+    async with far(provider, facts=facts) as there:
+        await there.ask(wire.Say("done"), messages=messages, tools=(READ,))
+        seen = there.server.requests[-1]
+    assert [result.text for result in seen.results] == [message.text for message in messages[2:]]
+    assert len(seen.pictures) == (2 if sees else 0)
+    assert (OF_RESULTS in str(seen.body)) is sees
 
 
 async def test_anthropic_is_told_what_to_cache() -> None:

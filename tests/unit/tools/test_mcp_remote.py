@@ -16,10 +16,12 @@ import uvicorn
 from mcp.server.mcpserver import MCPServer
 from tests.unit.tools.mcp_desk import CHAT, Desk
 
+from nextgeneration.kernel.models import Image
 from nextgeneration.kernel.risk import EffectRule, RiskLabel
 from nextgeneration.kernel.tools import Label
 from nextgeneration.settings.errors import SettingInvalid
 from nextgeneration.settings.tools import McpServer, ToolSettings
+from nextgeneration.testing.wire.pictures import PIXEL
 from nextgeneration.tools.base import parse_args
 from nextgeneration.tools.errors import BadArguments, NetworkOff, ToolUnknown
 from nextgeneration.tools.mcp.content import answer_of
@@ -235,13 +237,16 @@ async def test_a_server_over_http_that_went_and_came_back_changed_is_noticed(des
 
 def test_every_kind_of_content_becomes_text_and_pictures_are_kept() -> None:
     picture = base64.b64encode(b"\x89PNG").decode()
+    large = base64.b64encode(
+        base64.b64decode(PIXEL)[:16] + (9_000).to_bytes(4, "big") + (1).to_bytes(4, "big")
+    ).decode()
     result = types.CallToolResult(
         content=[
             types.TextContent(type="text", text="words\0\ud800"),
+            types.ImageContent(type="image", data=PIXEL, mime_type="image/jpeg"),
             types.ImageContent(type="image", data=picture, mime_type="image/png"),
-            types.ImageContent(type="image", data="not base64!", mime_type="image/png"),
-            types.ImageContent(type="image", data=picture, mime_type="text/html"),
-            types.ImageContent(type="image", data="A" * 400_000, mime_type="image/png"),
+            types.ImageContent(type="image", data="not base64!", mime_type="image/png\u202e"),
+            types.ImageContent(type="image", data=large, mime_type="image/png"),
             types.AudioContent(type="audio", data=picture, mime_type="audio/wav"),
             types.ResourceLink(type="resource_link", name="n\u202e", uri="file:///x"),
             types.EmbeddedResource(
@@ -250,21 +255,26 @@ def test_every_kind_of_content_becomes_text_and_pictures_are_kept() -> None:
             types.EmbeddedResource(
                 type="resource", resource=types.BlobResourceContents(uri="file:///z", blob=picture, mime_type="a/b")
             ),
+            types.EmbeddedResource(
+                type="resource", resource=types.BlobResourceContents(uri="file:///p", blob=PIXEL, mime_type="image/png")
+            ),
         ]
     )
     answer = answer_of(result, lambda text: text)
-    assert answer.images == (("image/png", picture),)
+    assert answer.images == (Image("image/png", PIXEL), Image("image/png", PIXEL))
     assert answer.text.splitlines() == [
         "words\ufffd?",
-        "[image/png, 8]",
-        "[image/png, 11]",
-        "[text/html, 8]",
-        "[image/png, 400000]",
+        "[picture, 1x1, image/png]",
+        "[picture, image/png, 8: cannot be read]",
+        "[picture, image/png\\u202e, 11: cannot be read]",
+        "[picture, 9000x1, image/png: too large, left out]",
         "[audio/wav, 8]",
         "[n\\u202e: file:///x]",
         "[file:///y]",
         "inside",
         "[file:///z: a/b, 8]",
+        "[file:///p]",
+        "[picture, 1x1, image/png]",
     ]
 
 

@@ -70,6 +70,7 @@ class LangChainClient:
         self._source = source
         self._model = model
         self._facts = facts
+        self._image = facts.image if facts.vision else 0
         self._manner = manner
         self._transport = transport
         self._dialect = dialect_of(source, model)
@@ -267,7 +268,7 @@ class LangChainClient:
                 detail=said,
                 again=True,
                 spent="known" if usage is not None else "unknown",
-                usage=usage or estimated(request, ModelAnswer(text), self._facts.image),
+                usage=usage or estimated(request, ModelAnswer(text), self._image),
             )
         ended = finish(said, calls=bool(calls), refusal=bool(refusal))
         if not said and not text and not calls and usage is None:
@@ -280,7 +281,7 @@ class LangChainClient:
             self.name,
             extra_of(message, self._dialect, self._source.name, self._model),
         )
-        return replace(answer, usage=usage or estimated(request, answer, self._facts.image))
+        return replace(answer, usage=usage or estimated(request, answer, self._image))
 
     def _late(self, heard: _Heard, seconds: float) -> ModelFailure:
         return ModelTimedOut(model=self.name, seconds=seconds)
@@ -297,7 +298,7 @@ class LangChainClient:
             seen = heard.length + len(heard.pieces)
             if heard.length <= _most(request):
                 seen = min(seen, request.max_output)
-            error.usage = Usage(prompt_tokens(request, self._facts.image), seen, estimated=True)
+            error.usage = Usage(prompt_tokens(request, self._image), seen, estimated=True)
         elif heard.finish:
             error.spent = "known"
         return error

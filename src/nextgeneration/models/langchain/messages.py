@@ -11,6 +11,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from nextgeneration.kernel.models import Image, Message, ModelRequest, ToolCall, ToolSchema
+from nextgeneration.models.estimating import OF_RESULTS
 from nextgeneration.models.facts import Facts
 from nextgeneration.models.naming import ToolNames
 from nextgeneration.models.sources import Source
@@ -123,13 +124,13 @@ class Writer:
         pictures: list[Image] = []
         for place, message in enumerate(request.messages[leading:], leading):
             if pictures and message.role != "tool":
-                made.append(HumanMessage(content=_blocks("", pictures)))
+                made.append(HumanMessage(content=_blocks(OF_RESULTS, pictures)))
                 pictures = []
             made.append(self._message(message, names, cached=place == mark))
-            if message.role == "tool":
+            if message.role == "tool" and self._facts.vision:
                 pictures.extend(message.images)
         if pictures:
-            made.append(HumanMessage(content=_blocks("", pictures)))
+            made.append(HumanMessage(content=_blocks(OF_RESULTS, pictures)))
         return made
 
     @property

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +11,13 @@ import mcp_types as types
 
 from nextgeneration.kernel.canonical import canonical
 from nextgeneration.kernel.errors import NGError
+from nextgeneration.kernel.models import Image
 from nextgeneration.kernel.show import clean, escaped, shortened
+from nextgeneration.tools.pictures import Album
 
 MAX_TEXT = 60_000
 MAX_STRUCTURED = 60_000
-MAX_IMAGES = 160_000
 MAX_BLOCKS = 1_000
-_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +27,14 @@ class Answer:
     Attributes:
         failed: the tool itself says that it failed.
         structured: its answer as data; ``None`` when it gave none, or more than is kept.
-        images: pictures as media type and base64.
+        images: pictures that models can be shown; the text says of each what it is.
     """
 
     text: str
     failed: bool = False
     truncated: bool = False
     structured: Any = None
-    images: tuple[tuple[str, str], ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 def answer_of(result: types.CallToolResult, hidden: Callable[[str], str]) -> Answer:
@@ -46,48 +44,37 @@ def answer_of(result: types.CallToolResult, hidden: Callable[[str], str]) -> Ans
         result: the server's.
         hidden: takes out of a text the secrets that the server was given.
     """
-    pieces: list[str] = []
-    images: list[tuple[str, str]] = []
-    room = MAX_IMAGES
-    for block in result.content[:MAX_BLOCKS]:
-        if isinstance(block, types.ImageContent) and len(block.data) <= room and _is_picture(block):
-            room -= len(block.data)
-            images.append((block.mime_type, block.data))
-        pieces.append(_said(block))
+    album = Album()
+    pieces = [_said(block, album) for block in result.content[:MAX_BLOCKS]]
     structured, left_out = _structured(result.structured_content, hidden)
     text = "\n".join(pieces)
     if not text.strip() and structured is not None:
         text = json.dumps(structured, ensure_ascii=False)
     text = hidden(clean(text))
     truncated = len(text) > MAX_TEXT or len(result.content) > MAX_BLOCKS or left_out
-    return Answer(text[:MAX_TEXT], bool(result.is_error), truncated, structured, tuple(images))
+    return Answer(text[:MAX_TEXT], bool(result.is_error), truncated, structured, tuple(album.kept))
 
 
-def _said(block: types.ContentBlock) -> str:
-    """A block as text; of what is no text, what it is."""
+def _said(block: types.ContentBlock, album: Album) -> str:
+    """A block as text; of what is no text, what it is. Pictures go into the album."""
     if isinstance(block, types.TextContent):
         return block.text
     if isinstance(block, types.EmbeddedResource):
         resource = block.resource
         if isinstance(resource, types.TextResourceContents):
             return f"[{_name(str(resource.uri))}]\n{resource.text}"
+        if (resource.mime_type or "").startswith("image/"):
+            return f"[{_name(str(resource.uri))}]\n{album.add(resource.blob, _name(resource.mime_type or '?'))}"
         return f"[{_name(str(resource.uri))}: {_name(resource.mime_type or '?')}, {len(resource.blob)}]"
     if isinstance(block, types.ResourceLink):
         return f"[{_name(block.name)}: {_name(str(block.uri))}]"
+    if isinstance(block, types.ImageContent):
+        return album.add(block.data, _name(block.mime_type))
     return f"[{_name(block.mime_type)}, {len(block.data)}]"
 
 
 def _name(text: str) -> str:
     return escaped(shortened(text, 500), newlines=False)
-
-
-def _is_picture(block: types.ImageContent) -> bool:
-    if block.mime_type not in _PICTURES:
-        return False
-    try:
-        return bool(base64.b64decode(block.data, validate=True))
-    except binascii.Error:
-        return False
 
 
 def _structured(value: Any, hidden: Callable[[str], str]) -> tuple[Any, bool]:

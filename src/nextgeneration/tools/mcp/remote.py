@@ -60,7 +60,6 @@ class RemoteResult(BaseModel):
     server: str
     tool: str
     structured: Any = None
-    images: list[tuple[str, str]] = []
     untrusted: bool = True
 
 
@@ -140,15 +139,14 @@ class RemoteTool(BaseTool):
                 raise DescriptionChanged(server=self._server, tool=pinned.name)
             changes = self.spec.effect is not EffectRule.PURE
             answer = await connection.call(pinned.name, dict(args.model_extra or {}), changes=changes)
-        value = RemoteResult(
-            server=self._server, tool=pinned.name, structured=answer.structured, images=list(answer.images)
-        )
+        value = RemoteResult(server=self._server, tool=pinned.name, structured=answer.structured)
         return ToolResult(
             ok=not answer.failed,
             value=value.model_dump(mode="json"),
             text=answer.text,
             truncated=answer.truncated,
             labels=(Label.UNTRUSTED,),
+            images=answer.images,
         )
 
     def _record(self, offered: Any) -> None:

@@ -14,7 +14,7 @@ from nextgeneration.agents.runtimes.thinking.compiled import MAX_SHOWN_TOOLS, co
 from nextgeneration.agents.runtimes.thinking.fencing import MAX_SHOWN, fenced, visible
 from nextgeneration.agents.runtimes.thinking.loops import MAX_SAME, Again, Repeats
 from nextgeneration.kernel.errors import InternalError
-from nextgeneration.kernel.models import Message, ToolCall
+from nextgeneration.kernel.models import Image, Message, ToolCall
 from nextgeneration.kernel.reports import ReportStatus
 from nextgeneration.kernel.tools import Label, ToolResult
 from nextgeneration.testing.thinking import ScriptedModel, calling, reporting
@@ -185,6 +185,17 @@ async def test_pictures_are_shown_to_a_model_that_sees(bench):
     report = await bench.run(["no idea"], given, world={"needs": ["tools"]})
     assert bench.model.requests[0].messages[1].images == ()
     assert "pictures" in report.missing[0]
+
+
+async def test_pictures_of_results_are_handed_on_with_the_words_that_stand_for_them(bench):
+    picture = Image("image/png", "aGk=")
+    shown = ToolResult(text="[picture, 2x3, image/png]", images=(picture,), labels=(Label.UNTRUSTED,))
+    bench.tool("t.screen", lambda _a, _c: shown)
+    await bench.run([calling(("t.screen", {})), "done"])
+    (message,) = bench.told()
+    assert message.images == (picture,)
+    assert "[picture, 2x3, image/png]" in message.text
+    assert "aGk=" not in message.text
 
 
 def test_everything_is_made_once_for_a_revision_and_language(bench):

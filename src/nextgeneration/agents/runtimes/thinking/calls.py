@@ -183,7 +183,7 @@ class Calls:
             if Label.SECRET in outcome.labels:  # no prompt holds a secret's value
                 text = self._world.masked(text)
             results.add(Shown(label, ready.name, text, bool(outcome.labels)), call.id)
-            return Message("tool", fenced(label, ready.name, text), call=call.id)
+            return Message("tool", fenced(label, ready.name, text), call=call.id, images=outcome.images)
         if isinstance(outcome, OverBudget):
             self.over = self.over or outcome
         problem = as_problem(outcome, lang)
