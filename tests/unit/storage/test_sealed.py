@@ -41,6 +41,35 @@ def test_what_is_hostile_comes_back_clean(value):
     assert "nan" not in str(found).split()
 
 
+@given(HOSTILE)
+def test_what_is_plain_stays_as_it_is_when_it_is_stored(value):
+    """What an agent is told now is what it is told when its task runs again."""
+    found = plain(value)
+    assert repr(unseal(seal(found), "t", "1")) == repr(found) == repr(plain(found))
+    assert type(found) is not tuple
+
+
+class Unequal:
+    """Like an array: its equality is no yes or no."""
+
+    def __eq__(self, other):
+        raise ValueError
+
+
+@pytest.mark.parametrize("value", [Unequal(), {"a": Unequal()}, {1, 2}, [b"x"], {"a": iter([1])}])
+def test_what_only_looks_like_json_is_not_plain(value):
+    with pytest.raises(NotStorable):
+        plain(value)
+
+
+def test_a_plain_value_is_a_copy():
+    given_ = {"a": [1, {"b": 2.5}], "c": "é"}
+    found = plain(given_)
+    assert found == given_
+    found["a"][1]["b"] = 0
+    assert given_["a"][1]["b"] == 2.5
+
+
 @given(JSON, st.data())
 def test_a_changed_byte_is_seen(value, data):
     sealed = seal(value).encode()
