@@ -34,7 +34,8 @@ class SystemClock:
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds and ``Z``: sorts as text in the order of time."""
     at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return at.isoformat(timespec="microseconds")[:-6] + "Z"
+    # Without ``timespec`` it is a third faster, but leaves out a fraction of zero.
+    return (at.isoformat() if at.microsecond else at.isoformat(timespec="microseconds"))[:-6] + "Z"
 
 
 def from_iso(text: str) -> datetime:

@@ -66,6 +66,9 @@ def test_ids_sort_by_time_and_do_not_repeat():
 def test_time_is_utc_and_its_text_sorts_like_it():
     early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
     assert iso(early) < iso(late)
+    assert iso(datetime(2026, 11, 21, tzinfo=UTC)) == "2026-11-21T00:00:00.000000Z", (
+        "a whole second has its fraction too"
+    )
     assert from_iso(iso(late)) == late
     clock = SystemClock()
     assert clock.now().tzinfo is UTC
