@@ -40,7 +40,7 @@ from nextgeneration.missions.tables import (
     revisions,
     tasks,
 )
-from nextgeneration.storage.prepared import Prepared
+from nextgeneration.storage.prepared import Prepared, word
 
 Row = Any
 """A row, or ``None`` where none was found: its values by index, and by name when it comes from Core."""
@@ -73,7 +73,7 @@ _M = missions.c
 _E = effects.c
 _A = approvals.c
 
-_HELD = and_(_M.id == bindparam("m_id"), _M.attempt == bindparam("m_attempt"), _M.status == "running")
+_HELD = and_(_M.id == bindparam("m_id"), _M.attempt == bindparam("m_attempt"), _M.status == word("running"))
 _COUNTED = {
     "seq": _M.seq + bindparam("m_events"),
     "tool_calls": _M.tool_calls + bindparam("m_calls"),
@@ -212,9 +212,11 @@ class MissionStore:
 
         An answer is taken although the mission is being cancelled: what happened is recorded.
         """
-        statement = self._FENCE_ANSWER if answer else self._FENCE_CALL if calls else self._FENCE
-        values = {"m_id": mission, "m_attempt": attempt, "m_events": events, "m_calls": calls}
-        row = statement.first(connection, values)
+        counted = (events, calls, mission, attempt)
+        if calls and not answer:
+            row = self._FENCE_CALL.first(connection, (*counted, calls))
+        else:
+            row = (self._FENCE_ANSWER if answer else self._FENCE).first(connection, counted)
         return None if row is None else int(row[0])
 
     def append(self, connection: Connection, rows: list[Values]) -> None:
@@ -328,7 +330,7 @@ _ONE_EFFECT = and_(
     _E.mission_id == bindparam("e_mission"),
     _E.task_id == bindparam("e_task"),
     _E.position == bindparam("e_position"),
-    _E.status == "intent",
+    _E.status == word("intent"),
 )
 
 
