@@ -158,6 +158,23 @@ class RubbishAnswer(ModelFailure):
     spent: Spent = "unknown"
 
 
+class AnswerTooLarge(RubbishAnswer):
+    """More came back than any answer has."""
+
+    code = "NG-MODELS-019"
+    what = Texts(
+        "{model} sent more than {limit} bytes, so it was cut off",
+        "{model} a envoyé plus de {limit} octets : la réponse est coupée",
+    )
+    mend = Texts(
+        "Check with `nextgen models check {model}` what answers at the address; longer answers need a larger "
+        "NG_MODELS_ANSWER_BYTES.",
+        "Vérifiez avec `nextgen models check {model}` ce qui répond à l'adresse ; pour de plus longues réponses, "
+        "augmentez NG_MODELS_ANSWER_BYTES.",
+    )
+    retryable = True
+
+
 class NoModel(ModelFailure):
     """There is no model that can do what is asked."""
 

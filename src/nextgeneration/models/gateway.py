@@ -92,7 +92,7 @@ class Gateway:
         self._environment = environment
         self._quality = quality or NoExperience()
         self._ports = ports
-        self._transport = Transport(settings.connect_seconds, settings.answer_seconds)
+        self._transport = Transport(settings.connect_seconds, settings.answer_seconds, settings.answer_bytes)
         self._lock = threading.RLock()
         self._sources: dict[str, Source] | None = None
         self._made: dict[str, Candidate] = {}

@@ -90,6 +90,9 @@ class ModelSettings(SettingsGroup):
         default={}, description="what models can do, by pattern of `provider:model`, as JSON; they go before ours"
     )
     answer_seconds: float = Field(default=300.0, gt=0, description="time limit of one answer, in seconds")
+    answer_bytes: int = Field(
+        default=64_000_000, ge=10_000, description="most bytes of one answer as it comes over the wire, unpacked"
+    )
     silence_seconds: float = Field(
         default=90.0, gt=0, description="longest silence of a model that is being listened to, in seconds"
     )

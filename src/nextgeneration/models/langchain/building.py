@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.models.errors import ExtraMissing, ModelFailure, NameUnclear
+from nextgeneration.models.langchain.bounds import hooks
 from nextgeneration.models.langchain.transport import Transport
 from nextgeneration.models.sources import Source
 
@@ -115,6 +116,7 @@ def _anthropic(source: Source, model: str, transport: Transport, loop: asyncio.A
 
 
 def _google(source: Source, model: str, transport: Transport) -> BaseChatModel:
+    import httpx
     from langchain_google_genai import ChatGoogleGenerativeAI
 
     made = ChatGoogleGenerativeAI(
@@ -125,7 +127,7 @@ def _google(source: Source, model: str, transport: Transport) -> BaseChatModel:
         # Google counts tries, and takes 0 for its own default of 5.
         max_retries=1,
         timeout=transport.answer_seconds,
-        client_args={"verify": transport.tls},
+        client_args={"verify": transport.tls, "event_hooks": hooks(httpx, transport.answer_bytes)},
         cache=False,
     )
     if made.client is not None:
@@ -141,6 +143,7 @@ def _ollama(source: Source, model: str, transport: Transport, context: int) -> B
     dialled: dict[str, Any] = {
         "verify": transport.tls,
         "timeout": httpx.Timeout(transport.answer_seconds, connect=transport.connect_seconds),
+        "event_hooks": hooks(httpx, transport.answer_bytes),
     }
     if source.key is not None:
         dialled["auth"] = _bearer(_key(source))

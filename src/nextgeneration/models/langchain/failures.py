@@ -13,6 +13,7 @@ from typing import Any
 from nextgeneration.kernel.clock import Clock, SystemClock
 from nextgeneration.models.errors import (
     AccountEmpty,
+    AnswerTooLarge,
     BadModelRequest,
     ContextTooLong,
     KeyRefused,
@@ -26,6 +27,7 @@ from nextgeneration.models.errors import (
     ServerFailed,
     StreamBroken,
 )
+from nextgeneration.models.langchain.bounds import BodyTooLarge
 
 LONGEST = 1e7
 """Most seconds that a provider can ask us to wait; whatever is longer is as good as never."""
@@ -74,6 +76,8 @@ class Asked:
 def failure(error: BaseException, asked: Asked, clock: Clock | None = None) -> ModelFailure:
     """The failure that an exception means."""
     chain = list(_chain(error))
+    if large := next((each for each in chain if isinstance(each, BodyTooLarge)), None):
+        return AnswerTooLarge(model=asked.name, limit=large.limit)
     detail = scrubbed(_said(chain), asked.secret)
     values: dict[str, Any] = {"model": asked.name, "detail": detail}
     status, headers = _status(chain), _headers(chain)

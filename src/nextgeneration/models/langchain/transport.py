@@ -7,6 +7,8 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from nextgeneration.models.langchain.bounds import hooks
+
 if TYPE_CHECKING:
     import httpx2
 
@@ -17,11 +19,13 @@ class Transport:
     Args:
         connect_seconds: time limit for a connection.
         answer_seconds: longest wait for bytes of an answer.
+        answer_bytes: most bytes of one answer.
     """
 
-    def __init__(self, connect_seconds: float, answer_seconds: float) -> None:
+    def __init__(self, connect_seconds: float, answer_seconds: float, answer_bytes: int) -> None:
         self.connect_seconds = connect_seconds
         self.answer_seconds = answer_seconds
+        self.answer_bytes = answer_bytes
         self._tls: ssl.SSLContext | None = None
         self._clients: dict[tuple[str, asyncio.AbstractEventLoop | None], httpx2.AsyncClient] = {}
         self._sync: httpx2.Client | None = None
@@ -47,6 +51,7 @@ class Transport:
                 timeout=self.timeout(),
                 limits=httpx2.Limits(max_connections=1_000, max_keepalive_connections=100, keepalive_expiry=30.0),
                 follow_redirects=False,
+                event_hooks=hooks(httpx2, self.answer_bytes),
             )
         return pool
 
