@@ -192,7 +192,8 @@ class Life:
     sends itself there), ``lease`` (seconds), ``builtin`` (the real tools), ``file_limit`` (bytes a file may have),
     ``actions`` (most that are put to the human), ``synchronous`` (how much SQLite syncs, when not as we open it),
     ``seconds`` (what a call takes after the world has done it), ``models`` (address of a provider on loopback),
-    ``answer_seconds`` (how long it is waited for), ``credits`` (micro-credits of each mission).
+    ``answer_seconds`` (how long it is waited for), ``credits`` (micro-credits of each mission), ``recover`` (seconds
+    between looks for dead missions).
     """
 
     def __init__(self, order, say):
@@ -210,7 +211,9 @@ class Life:
         return open_services(
             workspace,
             storage_settings=StorageSettings(home=self.root / "home"),
-            mission_settings=MissionSettings(lease_seconds=order.get("lease", 30.0)),
+            mission_settings=MissionSettings(
+                lease_seconds=order.get("lease", 30.0), recover_seconds=order.get("recover", 10.0)
+            ),
             tools=None if builtin else world_tools(self.world, self.trace, order.get("seconds", 0.0)),
             templates=Programs(config, TemplateLibrary(folder, builtin=False)),
             models=self.models(),

@@ -15,7 +15,7 @@ import pytest
 from tests.integration.far_house import accounts, agree, answer, books, mark, purpose, template
 from tests.integration.faults_driver_world import heard
 
-from nextgeneration.credits.schema import Limit
+from nextgeneration.credits.schema import HoldStatus, Limit
 from nextgeneration.missions.boundaries import BOUNDARIES
 from nextgeneration.testing.wire import Does, Fails, RateLimited, Resets, Say, Stalls, Truncated, WireServer
 
@@ -256,6 +256,40 @@ def test_processes_side_by_side_never_pass_a_hard_limit_not_even_when_they_are_k
     refused = [e for a in found.values() for e in a.journal if e.type == "effect.refused" and e.data["tool"] == "model"]
     assert refused, "the limit was tried"
     assert far.requests
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_a_dead_mission_holds_keeps_no_other_waiting(root, lives):
+    """Whoever works closes it by itself: nobody resumes the dead mission, and nobody has to."""
+    victim = queue.SimpleQueue()
+
+    def killing(seen):
+        step = answer(seen)
+        return Does("before", lambda: os.kill(victim.get(timeout=30), signal.SIGKILL), step) if victims(seen) else step
+
+    def victims(seen):
+        return mark(seen) == "mark-dead"
+
+    with WireServer(strict=False) as far:
+        far.answers(killing)
+        pid = lives.start(root, models=far.url, accept=accepting("dead"))
+        victim.put(pid)
+        assert lives.end(pid)[0] == -signal.SIGKILL
+        with books(root) as (_, credits_):
+            (hold,) = asyncio.run(credits_.history(limit=None))
+            assert hold.status is HoldStatus.HELD
+            # Room for a call like the dead one's, but not beside it.
+            limit = Limit("tenant", "local", hold.held + hold.held * 9 // 10)
+            asyncio.run(credits_.set_limit(limit, by="human:test"))
+        lives.whole(root, models=far.url, accept=accepting("living"), recover=0.2)
+        found = accounts(root, far)
+    dead, living = found["mark-dead"], found["mark-living"]
+    assert (dead.open, dead.unconfirmed, dead.status) == (0, [hold.held], "queued"), "closed, and left for a resume"
+    assert living.status in {"done", "partial"}
+    assert living.settled, "it was asked as soon as there was room"
+    timed_out = [event for event in living.journal if "NG-CREDITS-005" in str(event.data)]
+    assert timed_out == [], "no call waited in vain"
 
 
 @pytest.mark.slow

@@ -144,5 +144,5 @@ def _assembled(
         tools=box,
         models=access,
         supervisor=supervisor,
-        worker=Worker(missions, supervisor, at_once=limits.missions_at_once),
+        worker=Worker(missions, supervisor, at_once=limits.missions_at_once, recover_seconds=limits.recover_seconds),
     )

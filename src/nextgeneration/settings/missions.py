@@ -35,6 +35,12 @@ class MissionSettings(SettingsGroup):
     lease_seconds: float = Field(
         default=30.0, gt=0, description="how long a worker holds a mission without renewing, in seconds"
     )
+    recover_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="how often a process that works on missions looks for those of dead processes, to close what they "
+        "hold of shared credits, in seconds",
+    )
     approval_days: float = Field(default=7.0, gt=0, description="days after which an approval that nobody gave is a no")
     permissions: tuple[str, ...] = Field(
         default=(),

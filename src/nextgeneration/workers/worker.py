@@ -13,6 +13,7 @@ from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.errors import LeaseLost, MissionCancelled, MissionEnded, MissionHeld
 from nextgeneration.missions.service import Missions
 from nextgeneration.supervisor.service import Outcome
+from nextgeneration.workers.dead import DeadWatch
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +34,16 @@ class Worker:
 
     Args:
         at_once: missions admitted together; the others queue, which costs no throughput and keeps each short.
+        recover_seconds: how often missions of dead processes are looked for while it works, to close what they hold.
     """
 
     def __init__(
-        self, missions: Missions, supervisor: Leads, *, at_once: int = 12, renew_seconds: float = 10.0
+        self, missions: Missions, supervisor: Leads, *, at_once: int = 12, recover_seconds: float = 10.0
     ) -> None:
         self._missions = missions
         self._supervisor = supervisor
         self._slots = asyncio.Semaphore(at_once)
+        self._dead = DeadWatch(missions, recover_seconds)
 
     async def run(self, mission_id: str) -> Outcome:
         """Claim a mission and run it until it ends or waits for a human.
@@ -50,7 +53,7 @@ class Worker:
             MissionEnded: there is nothing left to run.
             MissionCancelled: it was cancelled while it ran; what its tools had started is ended.
         """
-        async with self._slots:
+        async with self._dead, self._slots:
             claim = await self._missions.claim(mission_id)
             async with self._alive(claim):
                 return await self._lead(claim)
