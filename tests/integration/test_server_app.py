@@ -17,10 +17,15 @@ import pytest
 
 from nextgeneration.agents import AgentFactory, TemplateManager
 from nextgeneration.agents.shared import library_for
+from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Period, Scopes
+from nextgeneration.credits.service import Credits
+from nextgeneration.credits.units import MICRO
+from nextgeneration.kernel.clock import SystemClock, iso
 from nextgeneration.server.app import app, create_app
+from nextgeneration.server.figures import LIMITS, MODELS
 from nextgeneration.services.records import open_records
 from nextgeneration.settings import AgentFactoryConfig
-from nextgeneration.storage.errors import StorageUnopened
+from nextgeneration.storage.errors import StorageBusy, StorageUnopened
 
 
 @pytest.fixture
@@ -171,6 +176,81 @@ async def test_the_factorys_figures_as_json_and_for_prometheus(client: httpx.Asy
     assert (stats["agents_created"], stats["active_agents"], stats["creations_failed"]) == (1, 1, 1)
     text = (await client.get("/metrics")).text
     assert 'agent_factory_creation_total{outcome="created",template="hardware"} 1.0' in text
+    assert "process_resident_memory_bytes" in text
+
+
+def sample(text: str) -> dict[str, float]:
+    """What the scraped text says of credits."""
+    lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith("credits_")]
+    return {name: float(value) for name, _, value in lines}
+
+
+async def test_the_books_stand_among_the_metrics_though_this_process_calls_no_model(client: httpx.AsyncClient) -> None:
+    assert sample((await client.get("/metrics")).text)["credits_ledger_readable"] == 1
+    now = iso(SystemClock().now())
+    with open_records() as records:
+        books, write = records.credits, records.storage.write
+        await books.set_limit(Limit("tenant", "local", 8 * MICRO), by="human:test")
+        await books.set_limit(Limit("user", "*", 2 * MICRO, Period.DAY, soft=True), by="human:test")
+        await books.grant("tenant", "local", 2 * MICRO, reason="more", by="human:test")
+        for number, model in enumerate(["far:small", "far:large", "far:large"]):
+            await books.hold(Hold(f"h{number}", MICRO, Scopes(user="zoé", model=model), 1, now))
+        await write(lambda connection: books.ledger.settle(connection, "h0", MICRO // 4, at=now))
+        await write(
+            lambda connection: books.ledger.settle(connection, "h1", None, status=HoldStatus.UNCONFIRMED, at=now)
+        )
+    found = sample((await client.get("/metrics")).text)
+    tenant, zoe = (
+        'account="tenant:local",kind="hard",period="total"',
+        'account="user:zoé",kind="soft",period="day"',
+    )
+    assert found == {
+        "credits_ledger_readable": 1,
+        'credits_ledger_spent_total{model="far:large"}': 1,
+        'credits_ledger_spent_total{model="far:small"}': 0.25,
+        'credits_ledger_calls_total{model="far:large"}': 2,
+        'credits_ledger_calls_total{model="far:small"}': 1,
+        'credits_ledger_unconfirmed_total{model="far:large"}': 1,
+        'credits_ledger_unconfirmed_total{model="far:small"}': 0,
+        'credits_ledger_held{model="far:large"}': 1,
+        'credits_ledger_held{model="far:small"}': 0,
+        f"credits_limit{{{tenant}}}": 10,
+        f"credits_limit{{{zoe}}}": 2,
+        f"credits_limit_spent{{{tenant}}}": 1.25,
+        f"credits_limit_spent{{{zoe}}}": 1.25,
+        f"credits_limit_held{{{tenant}}}": 1,
+        f"credits_limit_held{{{zoe}}}": 1,
+        "credits_limits_not_shown": 0,
+        "credits_stopped_accounts": 0,
+    }
+
+
+async def test_there_are_never_more_series_than_so_many(client: httpx.AsyncClient) -> None:
+    now = iso(SystemClock().now())
+    with open_records() as records:
+        await records.credits.set_limit(Limit("user", "*", MICRO), by="human:test")
+        for number in range(LIMITS + 5):
+            scopes = Scopes(user=f"u{number}", model=f"far:m{number}")
+            await records.credits.hold(Hold(f"h{number}", number + 1, scopes, 1, now))
+    found = sample((await client.get("/metrics")).text)
+    limited = [name for name in found if name.startswith("credits_limit_held{")]
+    assert len(limited) == LIMITS
+    assert any(f"user:u{LIMITS + 4}" in name for name in limited), "those of which most is used are shown"
+    assert found["credits_limits_not_shown"] == 5
+    assert sum(name.startswith("credits_ledger_held{") for name in found) == MODELS + 1
+    held = sum(value for name, value in found.items() if name.startswith("credits_ledger_held{"))
+    assert round(held * MICRO) == sum(range(1, LIMITS + 6)), "the rest is told together"
+
+
+async def test_books_that_cannot_be_read_hide_no_other_figure(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise StorageBusy(seconds=1)
+
+    monkeypatch.setattr(Credits, "report", broken)
+    text = (await client.get("/metrics")).text
+    assert sample(text) == {"credits_ledger_readable": 0}
     assert "process_resident_memory_bytes" in text
 
 

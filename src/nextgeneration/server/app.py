@@ -23,6 +23,7 @@ from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.language import language_of
 from nextgeneration.observability.metrics import CONTENT_TYPE, exposition
 from nextgeneration.server.errors import BodyTooLarge, LocalOnly, RequestRefused
+from nextgeneration.server.figures import families_of
 from nextgeneration.server.lifetime import lifetime
 from nextgeneration.server.limits import BodyLimit
 from nextgeneration.server.recorded import Recorded
@@ -89,8 +90,9 @@ def create_app(factory: AgentFactory | None = None) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        """The same and more for Prometheus."""
-        return Response(exposition(factory.families), media_type=CONTENT_TYPE)
+        """The same and more for Prometheus: the books too, as they stand now."""
+        books = await families_of(recorded)
+        return Response(exposition(factory.families, lambda: books), media_type=CONTENT_TYPE)
 
     @app.post("/templates/refresh")
     async def refresh(request: Request) -> dict[str, int]:
