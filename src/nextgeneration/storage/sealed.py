@@ -16,6 +16,8 @@ from nextgeneration.kernel.show import clean
 from nextgeneration.storage.errors import NotStorable, RecordDamaged
 
 MAX_DEPTH = 190
+_SHALLOW = 2 * MAX_DEPTH
+"""Bytes of JSON that cannot be nested deeper: each level opens and closes."""
 
 
 def seal(value: Any) -> str:
@@ -39,13 +41,9 @@ def encoded(value: Any) -> bytes:
         data = b""
     if not data or b"\\u0000" in data:
         return to_json(_cleaned(value))
-    if _maybe_deep(data):
+    if len(data) > _SHALLOW and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
         _refuse_too_deep(data)
     return data
-
-
-def _maybe_deep(data: bytes) -> bool:
-    return data.count(b"[") + data.count(b"{") > MAX_DEPTH
 
 
 def _refuse_too_deep(data: bytes) -> None:
@@ -100,11 +98,14 @@ def plain(value: Any) -> Any:
     """
     try:
         data = to_json(value, inf_nan_mode="null")
-        found = None if b"\\u0000" in data or _maybe_deep(data) else from_json(data)
+        if b"\\u0000" not in data and data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+            found = from_json(data)
+            # What comes back equal had nothing to be cleaned: nearly everything, and faster than a walk finds out.
+            if found == value:
+                return found
     except (PydanticSerializationError, ValueError, RecursionError):
-        found = None
-    # What comes back equal had nothing to be cleaned: nearly everything, and much faster than a walk finds out.
-    return found if found is not None and found == value else _cleaned(value)
+        pass
+    return _cleaned(value)
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:
