@@ -93,9 +93,9 @@ def test_a_mission_must_be_there_to_be_limited(cli):
 def test_a_grant_is_added_and_remembered(cli):
     assert cli("credits", "grant", "user", "ada", "5", "--json").json["error"]["code"] == "NG-CREDITS-011"
     cli("credits", "limits", "set", "user", "ada", "10")
-    assert (
-        "user:ada/total: 15 credits, 0 spent, 15 left" in cli("credits", "grant", "user", "ada", "5", "-m", "more").err
-    )
+    said = cli("credits", "grant", "user", "ada", "5", "-m", "more").err
+    assert "user:ada/total: 15 credits (5 of them granted), 0 spent, 15 left" in said
+    assert "10 + 5 " in cli("credits", "limits").out
     assert cli("credits", "grant", "user", "ada", "0.5", "--json").json["granted"] == 500_000
     rows = cli("credits", "history", "--grants").out.splitlines()
     assert len(rows) == 2
@@ -105,6 +105,16 @@ def test_a_grant_is_added_and_remembered(cli):
         5 * CREDIT,
         CREDIT // 2,
     }
+
+
+def test_a_grant_is_the_accounts_and_outlives_the_limit_which_is_said(cli):
+    cli("credits", "limits", "set", "user", "ada", "10")
+    cli("credits", "grant", "user", "ada", "5")
+    cli("credits", "limits", "remove", "user", "ada")
+    again = cli("credits", "limits", "set", "user", "ada", "20").err
+    assert "user:ada/total: 25 credits (5 of them granted), 0 spent, 25 left" in again
+    assert "20 + 5 " in cli("credits", "limits").out
+    assert "30 credits (5 of them granted)" in cli("credits", "limits", "set", "user", "ada", "25").err
 
 
 def test_calls_and_reports(cli, spend):

@@ -93,8 +93,10 @@ _STOPPED = Texts(
     "{account} est arrêté : {hold} a coûté {overrun} crédits au-delà de son pire cas ({at})",
 )
 _SET = Texts(
-    "{key}: {amount} credits, {spent} spent, {left} left", "{key} : {amount} crédits, {spent} dépensés, reste {left}"
+    "{key}: {amount} credits{granted}, {spent} spent, {left} left",
+    "{key} : {amount} crédits{granted}, {spent} dépensés, reste {left}",
 )
+_OF_THEM = Texts(" ({granted} of them granted)", " (dont {granted} accordés)")
 _REMOVED = Texts("{key} has no limit any more.", "{key} n'a plus de limite.")
 _GRANTED = Texts("{amount} credits granted to {key}.", "{amount} crédits accordés à {key}.")
 _TIME = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?)?)?Z?)?)?)?")
@@ -208,11 +210,16 @@ def _standing_row(standing: Standing, voice: Voice) -> list[tuple[str, str]]:
     return [
         (standing.limit.key, "bold"),
         (_KINDS[standing.limit.soft].say(voice.lang), "dim"),
-        (_credits(standing.cap), "place"),
+        (_cap(standing), "place"),
         (_credits(standing.spent), "place"),
         (_credits(standing.held), "dim"),
         (_credits(standing.left), "good" if standing.left else "bad"),
     ]
+
+
+def _cap(standing: Standing) -> str:
+    amount, granted = _credits(standing.limit.amount), standing.granted
+    return f"{amount} + {_credits(granted)}" if granted else amount
 
 
 @limits_app.callback()
@@ -288,6 +295,7 @@ def _say_standing(voice: Voice, standing: Standing) -> None:
         _SET,
         key=standing.limit.key,
         amount=_credits(standing.cap),
+        granted=_OF_THEM.say(voice.lang, granted=_credits(standing.granted)) if standing.granted else "",
         spent=_credits(standing.spent),
         left=_credits(standing.left),
     )
