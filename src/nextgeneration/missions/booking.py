@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.credits.errors import CreditError
@@ -17,8 +18,7 @@ from nextgeneration.kernel.risk import EffectRule
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.access import Candidate, ModelAccess
 from nextgeneration.missions.entries import NOTE, again_of, outcome_of, row_of
-from nextgeneration.missions.flights import to_the_end
-from nextgeneration.missions.leases import Draft
+from nextgeneration.missions.leases import Change, Draft, Then
 from nextgeneration.missions.records import Effect
 from nextgeneration.missions.spending import asked_for
 from nextgeneration.storage.database import Connection
@@ -129,15 +129,14 @@ class Booking:
         kind = "effect.intent" if before is None else "effect.again"
         shared.at("effect.judged")
 
-        async def write() -> None:
-            await claim.commit(Draft(kind, about, asked.task), change=change)
-            self.effect = claim.effects[asked.task, asked.position] = effect
+        def attempt() -> Coroutine[Any, Any, None]:
+            return claim.commit(Draft(kind, about, asked.task), change=change, then=lambda: self._known(effect))
 
         books = self._access.credits
         wait = min(books.settings.credit_wait_seconds, seconds)
         claim.holds.add(hold.id)
         try:
-            await books.queue.held(hold.scopes, hold.amount, lambda: to_the_end(write()), wait)
+            await books.queue.held(hold.scopes, hold.amount, attempt, wait)
             shared.at("effect.intent")
             for warning in warnings:
                 await asked_for(self._door, asked, warning)
@@ -150,6 +149,9 @@ class Booking:
                     books.figures.refused(error)
             raise
         return hold
+
+    def _known(self, effect: Effect) -> None:
+        self.effect = self._claim.effects[effect.task, effect.position] = effect
 
     def _said(self, candidate: Candidate, hold: Hold, effect: Effect) -> dict[str, Any]:
         """What the journal says of the call that is about to be made."""
@@ -237,65 +239,74 @@ class Booking:
         self, hold: Hold, cost: int | None, status: HoldStatus, draft: Draft, usage: Usage | None = None
     ) -> int:
         """Close the hold of a try that gave no answer, with what the journal says of it; what was charged."""
-        return await to_the_end(self._close(hold, cost, status, draft, usage or NO_USAGE))
+        change, closed, settled = self._closing(hold, cost, status, usage or NO_USAGE)
+        draft = Draft(draft.type, draft.data, self._asked.task)
+        await self._claim.commit(draft, change=change, answer=True, then=closed)
+        return settled[0].charged if settled else 0
 
     async def settle(
         self, hold: Hold, cost: int | None, usage: Usage, outcome: str, about: dict[str, Any], seconds: float
     ) -> None:
         """Record the answer to the call, and settle what it cost, in one transaction.
 
+        It goes with the next one of the claim, which is there within moments: what the agent does because of the answer
+        is journaled together with it or after it. Only a call that cost more than was held for it is written at once,
+        so that its model is stopped before anybody asks it again.
+
         Args:
             cost: ``None``: what the provider counted is no count, so that all it could cost is charged.
         """
-        await to_the_end(self._settle(hold, cost, usage, outcome, about, seconds))
-
-    async def _settle(
-        self, hold: Hold, cost: int | None, usage: Usage, outcome: str, about: dict[str, Any], seconds: float
-    ) -> None:
-        asked, effect = self._asked, self.effect
-        at = iso(self._claim.clock.now())
-        values = outcome_of(self._claim.id, asked.task, asked.position, "done", outcome, at, seconds)
+        asked, claim, effect, at = self._asked, self._claim, self.effect, iso(self._claim.clock.now())
+        values = outcome_of(claim.id, asked.task, asked.position, "done", outcome, at, seconds)
         data = {"tool": NAME, "position": asked.position, "status": "done", **about}
         status = HoldStatus.UNCONFIRMED if cost is None else HoldStatus.SETTLED
-        await self._close(hold, cost, status, Draft("effect.outcome", data), usage, values)
-        if effect is not None:
-            effect.status, effect.outcome, effect.ended_at, effect.seconds = "done", outcome, at, seconds
-        self._shared.at("effect.outcome")
+        change, closed, _ = self._closing(hold, cost, status, usage, values)
+        draft = Draft("effect.outcome", data, asked.task)
 
-    async def _close(
-        self,
-        hold: Hold,
-        cost: int | None,
-        status: HoldStatus,
-        draft: Draft,
-        usage: Usage,
-        values: dict[str, Any] | None = None,
-    ) -> int:
-        claim, shared, ledger = self._claim, self._shared, self._access.credits.ledger
+        def known() -> None:
+            if effect is not None:
+                effect.status, effect.outcome, effect.ended_at, effect.seconds = "done", outcome, at, seconds
+
+        def written() -> None:
+            known()
+            closed()
+            self._shared.at("effect.outcome")
+
+        if cost is None or cost <= hold.amount:
+            claim.check()
+            claim.ride(draft, change, written, soon=True)
+            known()
+        else:
+            await claim.commit(draft, change=change, answer=True, then=written)
+
+    def _closing(
+        self, hold: Hold, cost: int | None, status: HoldStatus, usage: Usage, values: dict[str, Any] | None = None
+    ) -> tuple[Change, Then, list[Settled]]:
+        """The end of a hold: the change, what follows from it, and what it gave once it was made."""
+        claim, shared, books = self._claim, self._shared, self._access.credits
         at, tenant = iso(claim.clock.now()), hold.scopes.tenant
-        settled: Settled | None = None
+        settled: list[Settled] = []
 
         def change(connection: Connection) -> None:
-            nonlocal settled
+            ledger = books.ledger
             if hold.amount:
-                settled = ledger.settle(connection, hold.id, cost, status=status, at=at, usage=usage, tenant=tenant)
+                settled[:] = [
+                    ledger.settle(connection, hold.id, cost, status=status, at=at, usage=usage, tenant=tenant)
+                ]
             elif status is not HoldStatus.RELEASED:
-                settled = ledger.record(connection, hold, usage=usage)
+                settled[:] = [ledger.record(connection, hold, usage=usage)]
             if values is not None and shared.effects.settle(connection, values) != 1:
                 raise RecordDamaged(table="effects", id=self._asked.key, detail="no open intent")
 
-        await claim.commit(Draft(draft.type, draft.data, self._asked.task), change=change, answer=True)
-        claim.holds.discard(hold.id)
-        if settled is None:
-            return 0
-        self._access.credits.settled(settled)
-        return settled.charged
+        def closed() -> None:
+            claim.holds.discard(hold.id)
+            for each in settled:
+                books.settled(each)
+
+        return change, closed, settled
 
     async def end(self, status: str, outcome: str, problem: dict[str, Any], seconds: float) -> None:
         """Record that the call came to nothing, whether or not it was ever begun."""
-        await to_the_end(self._end(status, outcome, problem, seconds))
-
-    async def _end(self, status: str, outcome: str, problem: dict[str, Any], seconds: float) -> None:
         asked, claim, shared = self._asked, self._claim, self._shared
         at = iso(claim.clock.now())
         about = {
@@ -310,16 +321,16 @@ class Booking:
         fresh = effect is None
         if effect is None:
             effect = self._intent(None, at)
-        effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, seconds
+        ended = replace(effect, status=status, outcome=outcome, ended_at=at, seconds=seconds)
         values = outcome_of(claim.id, asked.task, asked.position, status, outcome, at, seconds)
 
         def change(connection: Connection) -> None:
             if fresh:
-                shared.effects.add(connection, row_of(effect, claim.id, shared.tenant))
+                shared.effects.add(connection, row_of(ended, claim.id, shared.tenant))
             elif shared.effects.settle(connection, values) != 1:
                 raise RecordDamaged(table="effects", id=asked.key, detail="no open intent")
 
         kind = "effect.refused" if status == "refused" else "effect.outcome"
-        await claim.commit(Draft(kind, about, asked.task), change=change, answer=True)
-        self.effect = claim.effects[asked.task, asked.position] = effect
+        draft = Draft(kind, about, asked.task)
+        await claim.commit(draft, change=change, answer=True, then=lambda: self._known(ended))
         shared.at(kind)

@@ -106,11 +106,13 @@ class Claim(Lease):
 
         planned = [{"id": task.id, "agent": task.agent, "depends": list(task.depends)} for task in tasks]
         draft = Draft(event, {"tasks": planned, "revisions": {pin.name: pin.digest for pin in fresh}})
-        await self.commit(draft, change=change)
-        self._plan = dict(plan)
-        self._pins.update({pin.name: pin for pin in fresh})
-        self._tasks.update({task.id: task for task in tasks})
-        self._shared.known_revisions.update(pin.digest for pin in fresh)
+
+        def saved() -> None:
+            self._plan = dict(plan)
+            self._keep_pins(fresh)
+            self._tasks.update({task.id: task for task in tasks})
+
+        await self.commit(draft, change=change, then=saved)
         self._shared.at("plan.saved")
 
     async def pin(self, name: str, digest: str, data: dict[str, Any]) -> None:
@@ -121,14 +123,12 @@ class Claim(Lease):
         """
         fresh = self._fresh_pins({name: Pin(name, digest, data)})
         if fresh:
-            await self.commit(change=self._pinning(fresh))
-            self._pins.update({pin.name: pin for pin in fresh})
-            self._shared.known_revisions.update(pin.digest for pin in fresh)
+            await self.commit(change=self._pinning(fresh), then=lambda: self._keep_pins(fresh))
 
     async def save_tasks(self, tasks: Sequence[TaskRecord]) -> None:
         """Add tasks to the mission."""
-        await self.commit(change=self._adding(tasks))
-        self._tasks.update({task.id: task for task in tasks})
+        added = {task.id: task for task in tasks}
+        await self.commit(change=self._adding(tasks), then=lambda: self._tasks.update(added))
 
     async def end_task(self, task_id: str, report: Report) -> None:
         """Keep a task's report; written with the next transaction.
@@ -170,6 +170,10 @@ class Claim(Lease):
             elif pinned.digest != revision.digest:
                 raise PinChanged(where=self.id, name=name, pinned=pinned.digest, given=revision.digest)
         return fresh
+
+    def _keep_pins(self, fresh: Sequence[Pin]) -> None:
+        self._pins.update({pin.name: pin for pin in fresh})
+        self._shared.known_revisions.update(pin.digest for pin in fresh)
 
     def _pinning(self, fresh: Sequence[Pin]) -> Change:
         shared, tenant = self._shared, self.mission.tenant

@@ -200,8 +200,9 @@ class TaskDoor(Keeping, Together, Knowing):
             with self._noted():
                 if isinstance(performance, Delegation):
                     return self._seen(request, await performance.run())
-                flight = self._door.flights.sheltered(slot, performance.run(), pure=request.pure)
-                result: ToolResult = await flight
+                flights = self._door.flights
+                fly = flights.exposed if request.pure else flights.sheltered
+                result: ToolResult = await fly(slot, performance.run())
                 return self._seen(request, result)
         finally:
             self._cost += performance.cost
@@ -327,7 +328,7 @@ class TaskDoor(Keeping, Together, Knowing):
         thought = Thought(self._door, access, asked, recorded, self._seconds_left, listen)
         try:
             with self._noted():
-                found: ModelAnswer = await self._door.flights.sheltered(slot, thought.run(), pure=True)
+                found: ModelAnswer = await self._door.flights.exposed(slot, thought.run())
         finally:
             self._cost += thought.cost
             if recorded is None and not thought.cost.model_calls:

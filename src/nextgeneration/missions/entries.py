@@ -167,8 +167,8 @@ class Entry:
         if permit.approved:
             data["approval"] = permit.approval or permit.retry or ""
         shared.at("effect.judged")
-        await claim.commit(Draft("effect.intent", data, request.task), change=change, calls=1)
-        self.effect = claim.effects[request.task, request.position] = effect
+        draft = Draft("effect.intent", data, request.task)
+        await claim.commit(draft, change=change, calls=1, then=lambda: self._known(effect))
         shared.at("effect.intent")
 
     async def settle(
@@ -191,14 +191,17 @@ class Entry:
 
         about = {"tool": request.name, "position": request.position, "status": status}
         kind = "effect.refused" if status == "refused" else "effect.outcome"
-        draft = Draft(kind, {**about, **data}, request.task)
+        draft, effect = Draft(kind, {**about, **data}, request.task), self.effect
+
+        def known() -> None:
+            if effect is not None:
+                effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, seconds
+
         if self.rule is EffectRule.PURE and used is None:
             claim.ride(draft, change)
+            known()
         else:
-            await claim.commit(draft, change=change, answer=True)
-        effect = self.effect
-        if effect is not None:
-            effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, seconds
+            await claim.commit(draft, change=change, answer=True, then=known)
         shared.at(kind)
 
     async def close(self, outcome: str, problem: dict[str, Any]) -> None:
@@ -215,9 +218,12 @@ class Entry:
         await claim.commit(
             Draft("effect.refused", about, request.task),
             change=lambda connection: shared.effects.add(connection, row_of(effect, claim.id, shared.tenant)),
+            then=lambda: self._known(effect),
         )
-        self.effect = claim.effects[request.task, request.position] = effect
         shared.at("effect.refused")
+
+    def _known(self, effect: Effect) -> None:
+        self.effect = self._claim.effects[effect.task, effect.position] = effect
 
     def _fresh(self, label: str, status: str, conditions: dict[str, str], at: str) -> Effect:
         request = self._request

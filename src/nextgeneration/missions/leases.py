@@ -7,9 +7,11 @@ changes nothing, and learns it at that moment.
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from nextgeneration.events.schema import Event
 from nextgeneration.kernel.clock import iso
@@ -22,10 +24,16 @@ from nextgeneration.storage.database import Connection
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import seal
 
-T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 Change = Callable[[Connection], None]
 """Part of a transaction: a plain function of a connection."""
+
+Then = Callable[[], None]
+"""What follows once a part is on disk: what is known of it in memory."""
+
+SOON_SECONDS = 0.002
+"""How long what should be on disk soon waits for a transaction to go with."""
 
 POLL_SECONDS = 0.5
 """How often a worker looks whether its mission was cancelled from elsewhere."""
@@ -46,6 +54,20 @@ class _Riders:
 
     drafts: list[Draft] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    follow: list[Then] = field(default_factory=list)
+    soon: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.drafts or self.changes)
+
+    def before(self, later: _Riders) -> _Riders:
+        """These, and after them those that came later."""
+        return _Riders(
+            self.drafts + later.drafts,
+            self.changes + later.changes,
+            self.follow + later.follow,
+            self.soon or later.soon,
+        )
 
 
 class Lease(Tenure):
@@ -54,6 +76,8 @@ class Lease(Tenure):
     def __init__(self, shared: Shared, mission: Mission) -> None:
         super().__init__(shared, mission)
         self._riders = _Riders()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
 
     # -- the lease ---------------------------------------------------------------------------------------------------
 
@@ -88,33 +112,59 @@ class Lease(Tenure):
         """Journal an event with the next transaction of this claim, whichever comes first."""
         self.ride(Draft(kind, data or {}, task))
 
-    def ride(self, draft: Draft | None, change: Change | None = None) -> None:
+    def ride(
+        self, draft: Draft | None, change: Change | None = None, then: Then | None = None, *, soon: bool = False
+    ) -> None:
         """Write an event, a change or both with the next transaction of this claim, whichever comes first.
 
         For what may be lost with the process as long as nothing that came after it is kept.
+
+        Args:
+            draft: the event.
+            change: the change.
+            then: called once they are on disk.
+            soon: make a transaction for it when there is none within :data:`SOON_SECONDS`.
         """
+        riders = self._riders
         if draft is not None:
-            self._riders.drafts.append(draft)
+            riders.drafts.append(draft)
         if change is not None:
-            self._riders.changes.append(change)
+            riders.changes.append(change)
+        if then is not None:
+            riders.follow.append(then)
+        if soon:
+            riders.soon = True
+            self._set_alarm()
 
     async def event(self, kind: str, data: Mapping[str, Any] | None = None, task: str | None = None) -> None:
         """Journal an event; it is on disk when this returns."""
         await self.commit(Draft(kind, data or {}, task))
 
     async def flush(self) -> None:
-        """Write what waits for the next transaction."""
-        if self._riders.drafts or self._riders.changes:
+        """Write what waits for the next transaction; all that was to be written soon is on disk then."""
+        if self._flushing is not None and not self._flushing.done():
+            await asyncio.wait({self._flushing})
+        if self._riders:
             await self.commit()
 
-    async def commit(self, *drafts: Draft, change: Change | None = None, calls: int = 0, answer: bool = False) -> None:
+    async def commit(
+        self,
+        *drafts: Draft,
+        change: Change | None = None,
+        calls: int = 0,
+        answer: bool = False,
+        then: Then | None = None,
+    ) -> None:
         """Write events and a change in one fenced transaction, with everything that waited for one.
+
+        A caller that is cancelled meanwhile hears of it when it is known whether they are on disk.
 
         Args:
             drafts: events, journaled in this order.
             change: what else is to be written.
             calls: tool calls to count against the mission's budget.
             answer: an outcome is recorded even while the mission is being cancelled.
+            then: called once they are on disk, also when the caller was cancelled.
 
         Raises:
             LeaseLost, MissionCancelled, MissionEnded: nothing was written, and nothing more will be.
@@ -135,20 +185,42 @@ class Lease(Tenure):
             self._append(connection, rows, changes, length)
             return length
 
-        length = await self._written(op, riders)
-        if self._shared.bus.listening:
-            self._publish(events, rows, length)
+        def written(length: int) -> None:
+            for follow in riders.follow:
+                follow()
+            if then is not None:
+                then()
+            if self._shared.bus.listening:
+                self._publish(events, rows, length)
 
-    async def _written(self, op: Callable[[Connection], T], riders: _Riders) -> T:
+        await self._shared.storage.write_whole(op, written, functools.partial(self._unwritten, riders))
+
+    def _unwritten(self, riders: _Riders, error: BaseException) -> None:
+        """A transaction failed: what rode with it goes with the next one, if there may be one."""
+        if not isinstance(error, (LeaseLost, MissionEnded, RecordDamaged)):
+            # What cannot be written because its record is gone would fail every later transaction too.
+            self._riders = riders.before(self._riders)
+            if riders.soon:
+                self._set_alarm()
+        if isinstance(error, (LeaseLost, MissionCancelled, MissionEnded)):
+            self.stop(error)
+
+    def _set_alarm(self) -> None:
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(SOON_SECONDS, self._ring)
+
+    def _ring(self) -> None:
+        """No transaction came: make one for what should be on disk soon."""
+        self._alarm = None
+        if self._riders.soon and not self.over:
+            self._flushing = asyncio.create_task(self._flush_quietly())
+
+    async def _flush_quietly(self) -> None:
         try:
-            return await self._shared.storage.write(op)
+            await self.commit()
         except NGError as error:
-            if isinstance(error, (LeaseLost, MissionCancelled, MissionEnded)):
-                self.stop(error)
-            elif not isinstance(error, RecordDamaged):
-                # What cannot be written because its record is gone would fail every later transaction too.
-                self._put_back(riders)
-            raise
+            # Whoever writes next meets it too, and says so.
+            logger.debug("%s: %s", self.id, error)
 
     def _append(
         self, connection: Connection, rows: list[dict[str, Any]], changes: Sequence[Change], length: int
@@ -158,10 +230,6 @@ class Lease(Tenure):
         self._shared.missions.append(connection, rows)
         for part in changes:
             part(connection)
-
-    def _put_back(self, riders: _Riders) -> None:
-        self._riders.drafts[:0] = riders.drafts
-        self._riders.changes[:0] = riders.changes
 
     def _rows(self, drafts: Sequence[Draft]) -> list[dict[str, Any]]:
         if not drafts:
@@ -233,13 +301,17 @@ class Lease(Tenure):
                 shared.ledger.charge_dead(connection, self.id, self.attempt + 1, at, tenant=shared.tenant)
             return length, left_as
 
-        left = await self._written(op, riders)
-        if left is None:
-            self._put_back(riders)
-            return False
-        self._left(MissionStatus(left[1]), left[0], at, reason)
-        self._publish(drafts, rows, left[0])
-        return True
+        def given_back(left: tuple[int, str] | None) -> None:
+            if left is None:
+                self._riders = riders.before(self._riders)
+                return
+            for follow in riders.follow:
+                follow()
+            self._left(MissionStatus(left[1]), left[0], at, reason)
+            self._publish(drafts, rows, left[0])
+
+        unwritten = functools.partial(self._unwritten, riders)
+        return await self._shared.storage.write_whole(op, given_back, unwritten) is not None
 
     def _end_cancelled(
         self,

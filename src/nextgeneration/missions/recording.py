@@ -81,12 +81,15 @@ class Recording:
             if change is not None:
                 change(connection)
 
+        def known() -> None:
+            claim.effects[self.task, self.position] = effect
+
         if change is None:
             # Nothing was done outside: what the agent does because of it is written together with it.
             claim.ride(None, write)
+            known()
         else:
-            await claim.commit(change=write)
-        claim.effects[self.task, self.position] = effect
+            await claim.commit(change=write, then=known)
         shared.at("record.saved")
         return self._replayed(effect)
 

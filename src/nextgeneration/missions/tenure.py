@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol
 
 from nextgeneration.kernel.clock import Clock, from_iso, iso
 from nextgeneration.kernel.errors import NGError
@@ -12,6 +11,14 @@ from nextgeneration.missions.errors import LeaseLost, MissionCancelled, MissionS
 from nextgeneration.missions.schema import Mission, MissionStatus
 from nextgeneration.missions.shared import Shared
 from nextgeneration.storage.database import Connection
+
+
+class Call(Protocol):
+    """A call under way."""
+
+    def cancel(self) -> object:
+        """Cut it short."""
+        ...
 
 
 class Tenure:
@@ -34,7 +41,7 @@ class Tenure:
         self.lost: NGError | None = None
         self.holds: set[str] = set()
         self.tries: Counter[str] = Counter()
-        self.flights: set[asyncio.Task[Any]] = set()
+        self.flights: set[Call] = set()
         now = shared.clock.now()
         self._since = shared.clock.monotonic()
         self._until = now if mission.lease_until is None else from_iso(mission.lease_until)

@@ -104,15 +104,15 @@ class Storage:
         """
         return await self._writer.do(op)
 
-    async def write_whole(self, op: Op[T], then: Callable[[T], None]) -> T:
+    async def write_whole(self, op: Op[T], then: Callable[[T], None], failed: Callable[[BaseException], None]) -> T:
         """:meth:`write` for a caller that must know what became of it: a cancellation waits for the answer.
 
         Args:
             op: the operation.
-            then: called in the loop with the answer as soon as it is on disk, whether or not the caller was cancelled;
-                it must not raise.
+            then: called in the loop with the answer as soon as it is on disk, also when the caller was cancelled.
+            failed: the same with the error when it was not written. Neither may raise.
         """
-        return await self._writer.do_whole(op, then)
+        return await self._writer.do_whole(op, then, failed)
 
     def write_sync(self, op: Op[T]) -> T:
         """:meth:`write` for callers without an event loop."""

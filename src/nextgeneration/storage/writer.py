@@ -48,32 +48,36 @@ _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 class Job(Generic[T]):
     """One operation on its way through the writer."""
 
-    __slots__ = ("error", "future", "loop", "op", "ready", "result", "then")
+    __slots__ = ("error", "failed", "future", "loop", "op", "ready", "result", "then")
 
     def __init__(
         self,
         op: Callable[[Connection], T],
         future: asyncio.Future[T] | None = None,
         then: Callable[[T], None] | None = None,
+        failed: Callable[[BaseException], None] | None = None,
         ready: threading.Event | None = None,
     ) -> None:
         self.op = op
         self.loop = None if future is None else future.get_loop()
         self.future = future
         self.then = then
+        self.failed = failed
         self.ready = ready
         self.result: T | None = None
         self.error: BaseException | None = None
 
     def settle(self) -> None:
         """Hand the answer to the waiting coroutine. Runs in its loop."""
-        future = self.future
-        if self.error is None and self.then is not None:
+        future, error = self.future, self.error
+        if error is None and self.then is not None:
             self.then(self.result)  # type: ignore[arg-type]
+        elif error is not None and self.failed is not None:
+            self.failed(error)
         if future is None or future.done():
             return
-        if self.error is not None:
-            future.set_exception(self.error)
+        if error is not None:
+            future.set_exception(error)
         else:
             future.set_result(self.result)  # type: ignore[arg-type]
 
@@ -239,15 +243,18 @@ class FileWriter(Transactions):
         self._hand(Job(op, future))
         return await future
 
-    async def do_whole(self, op: Callable[[Connection], T], then: Callable[[T], None]) -> T:
+    async def do_whole(
+        self, op: Callable[[Connection], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> T:
         """The same for a caller that must know what became of it: a cancellation waits for the answer.
 
         Args:
             op: the operation.
-            then: called in the loop with the answer, before anybody else hears of it.
+            then: called in the loop with the answer, before the caller hears of it.
+            failed: the same with the error.
         """
         future: Whole[T] = Whole()
-        self._hand(Job(op, future, then))
+        self._hand(Job(op, future, then, failed))
         return await future
 
     def do_sync(self, op: Callable[[Connection], T]) -> T:
@@ -415,9 +422,15 @@ class InlineWriter(Transactions):
         """Run ``op`` at once."""
         return self.do_sync(op)
 
-    async def do_whole(self, op: Callable[[Connection], T], then: Callable[[T], None]) -> T:
-        """Run ``op`` at once, and ``then`` with its answer."""
-        result = self.do_sync(op)
+    async def do_whole(
+        self, op: Callable[[Connection], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> T:
+        """Run ``op`` at once, and ``then`` or ``failed`` with what became of it."""
+        try:
+            result = self.do_sync(op)
+        except BaseException as error:
+            failed(error)
+            raise
         then(result)
         return result
 

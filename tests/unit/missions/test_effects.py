@@ -364,22 +364,23 @@ async def test_an_outcome_the_disk_did_not_take_stops_the_mission_in_doubt(bench
     tool = bench.writer("act")
     bench.policy = Policy(standing=("act",))
     await bench.start()
-    write = storage.write
+    write = storage.write_whole
 
     def full_after(place):
         if place == "effect.called":
 
-            async def full(_op):
+            async def full(_op, _then, failed):
+                failed(StorageFull())
                 raise StorageFull
 
-            storage.write = full
+            storage.write_whole = full
 
     bench.missions._shared.at = full_after
     task = bench.task()
     with pytest.raises(StorageFull) as failure:
         await task.call("act", {})
     assert failure.value.control
-    storage.write = write
+    storage.write_whole = write
     bench.missions._shared.at = lambda _: None
     await bench.crash()
     with pytest.raises(Parked):

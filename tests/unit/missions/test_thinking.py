@@ -17,6 +17,7 @@ from nextgeneration.missions.errors import (
     BudgetRefused,
     EffectMismatch,
     EffectRefused,
+    MissionCancelled,
     ModelsFailed,
     OverBudget,
     Parked,
@@ -114,6 +115,7 @@ def think(bench, storage):
 
 async def spent(bench) -> tuple[int, int]:
     """What the mission has spent and holds."""
+    await bench.saved()
     (line,) = await bench.credits.report("mission") or [None]
     return (line.charged, line.held) if line else (0, 0)
 
@@ -136,6 +138,60 @@ async def test_a_call_is_held_before_and_settled_after_and_never_made_again(benc
     assert len(model.asked) == 1
     assert await spent(bench) == (COST, 0)
     assert again.cost == task.cost
+
+
+async def test_an_answer_is_on_disk_soon_also_when_nothing_comes_next(bench, think):
+    await think(Model())
+    await bench.task().think(ASK, WISH)
+    async with asyncio.timeout(30):
+        while not (await bench.credits.report("mission"))[0].charged:
+            await asyncio.sleep(0.001)
+    assert await spent(bench) == (COST, 0)
+    assert bench.claim.holds == set()
+
+
+async def test_an_answer_and_the_call_it_leads_to_are_one_transaction(bench, think, storage):
+    bench.tool("look")
+    await think(Model())
+    task, before, written = bench.task(), storage.write_whole, []
+
+    async def counted(*args: Any) -> Any:
+        written.append(1)
+        return await before(*args)
+
+    storage.write_whole = counted
+    await task.think(ASK, WISH)
+    await task.call("look", {})
+    await task.think(ASK, WISH)
+    assert len(written) == 3, "an intent each, with the outcome before it"
+    seen = [event.type for event in await bench.events("effect.intent", "effect.outcome")]
+    assert seen == ["effect.intent", "effect.outcome"] * 3
+
+
+async def test_what_an_answer_cost_is_written_although_the_next_call_is_refused(bench, think):
+    bench.tool("look")
+    await think(Model(), calls=1)
+    task = bench.task()
+    await task.call("look", {})
+    await task.think(ASK, WISH)
+    with pytest.raises(OverBudget):
+        await task.call("look", {})
+    await bench.crash(saved=False)
+    assert await spent(bench) == (COST, 0)
+
+
+async def test_what_an_answer_cost_is_exact_when_the_mission_is_cancelled_right_after_it(bench, think, missions):
+    bench.tool("look")
+    await think(Model())
+    task = bench.task()
+    await task.think(ASK, WISH)
+    await missions.cancel(bench.claim.id, by="human:ada")
+    with pytest.raises(MissionCancelled):
+        await task.call("look", {})
+    await bench.claim.release()
+    assert await spent(bench) == (COST, 0), "the answer was read"
+    (hold,) = await bench.credits.history()
+    assert hold.status is HoldStatus.SETTLED
 
 
 async def test_what_a_model_said_comes_back_whole(bench, think):
@@ -376,6 +432,7 @@ async def test_a_price_given_for_a_model_on_this_machine_holds(bench, think):
 async def test_a_model_that_costs_nothing_elsewhere_is_counted_too(bench, think):
     await think(Model("far:gift", each=0), spend=0)
     await bench.task().think(ASK, WISH)
+    await bench.saved()
     (line,) = await bench.credits.report("model")
     assert (line.name, line.calls, line.charged) == ("far:gift", 1, 0)
 
@@ -453,6 +510,7 @@ async def test_a_mission_that_asks_for_more_than_its_limits_leave_is_refused(ben
     await think(Model(), user="ada")
     await bench.credits.set_limit(Limit("user", "ada", 5_000_000), by="human:ada")
     await bench.task().think(ASK, WISH)
+    await bench.saved()
 
     def asked(micro: int | None, user: str = "ada") -> MissionRequest:
         budget = MissionBudget(credits=micro)

@@ -163,7 +163,7 @@ async def test_a_cancelled_caller_of_a_whole_write_hears_of_it_when_the_answer_i
 
     async def caller():
         try:
-            await storage.write_whole(put(1), answers.append)
+            await storage.write_whole(put(1), answers.append, answers.append)
         finally:
             after.append(list(answers))
 
@@ -180,17 +180,18 @@ async def test_a_cancelled_caller_of_a_whole_write_hears_of_it_when_the_answer_i
     assert rows(storage) == [1]
 
 
-async def test_a_whole_write_that_fails_says_why_and_nothing_follows(either):
-    answers = []
+async def test_a_whole_write_that_fails_says_why_and_only_that_follows(either):
+    answers, errors = [], []
 
     def half(connection):
         put(1)(connection)
         raise KeyError("stop")
 
     with pytest.raises(KeyError):
-        await either.write_whole(half, answers.append)
-    assert await either.write_whole(put(2), answers.append) == 1
+        await either.write_whole(half, answers.append, errors.append)
+    assert await either.write_whole(put(2), answers.append, errors.append) == 1
     assert answers == [1]
+    assert [type(error) for error in errors] == [KeyError]
     assert rows(either) == [2]
 
 
