@@ -40,7 +40,6 @@ from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.storage.database import Storage
 from nextgeneration.storage.writer import Transactions
-from nextgeneration.supervisor.checkpoints import CheckpointSaver
 from nextgeneration.supervisor.graph import MissionGraph
 from nextgeneration.templates.library import TemplateLibrary
 from nextgeneration.testing.clock import ManualClock
@@ -150,20 +149,10 @@ async def an_interrupted_mission_is_finished(bench: Bench) -> None:
     """The process dies before the first checkpoint: for the graph there is nothing that could come next."""
     look = FakeTool("pipe.look")
     bench.template("plumber", {"id": "look", "tool": "pipe.look"})
-    put, fails = CheckpointSaver.aput, [True]
-
-    async def aput(self: Any, config: Any, checkpoint: Any, metadata: Any, versions: Any) -> Any:
-        if fails:
-            fails.clear()
-            raise Died
-        return await put(self, config, checkpoint, metadata, versions)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CheckpointSaver, "aput", aput)
-        async with bench.services(look) as services:
-            mission = await services.missions.accept(bench.asked("plumber"))
-            with pytest.raises(DIED):
-                await services.worker.run(mission.id)
+    async with bench.services(look, at=dying("plan.saved")) as services:
+        mission = await services.missions.accept(bench.asked("plumber"))
+        with pytest.raises(DIED):
+            await services.worker.run(mission.id)
     async with bench.services(look) as services:
         await services.worker.recover()
         ended = (await services.missions.get(mission.id)).status

@@ -60,7 +60,7 @@ class CheckpointSaver(BaseCheckpointSaver[int]):
             CheckpointRefused: its state holds something that would not come back as it is.
         """
         configurable = config["configurable"]
-        if self._ended is not None and (metadata["step"] <= 0 or checkpoint["channel_values"].get(self._ended)):
+        if self._ended is not None and (metadata["source"] == "input" or checkpoint["channel_values"].get(self._ended)):
             return _config(configurable["thread_id"], configurable.get("checkpoint_ns", ""), checkpoint["id"])
         kind, blob = self.serde.dumps_typed(checkpoint)
         described = get_checkpoint_metadata(config, metadata)
