@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class EffectRule(StrEnum):
@@ -56,7 +56,7 @@ class Assessment(BaseModel):
 
     label: RiskLabel
     reasons: tuple[str, ...] = ()
-    conditions: dict[str, str] = {}
+    conditions: dict[str, str] = Field(default_factory=dict)
 
     def raised(self, label: RiskLabel, reason: str) -> Self:
         """This assessment, at least as strict as ``label``, with one more reason."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nextgeneration.kernel.actions import Proposal
 from nextgeneration.kernel.clock import Clock, SystemClock
@@ -132,7 +132,7 @@ class ToolResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     ok: bool = True
-    value: dict[str, Any] = {}
+    value: dict[str, Any] = Field(default_factory=dict)
     text: str = ""
     findings: tuple[Finding, ...] = ()
     proposals: tuple[Proposal, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -90,12 +91,14 @@ class Index:
         for word in (*CONCEPTS, *sorted(self._vocabulary)):
             if len(word) >= SLIP:
                 self._by_letter.setdefault(word[0], []).append(word)
+        # Goals are made of the same few words.
+        self._meaning = functools.lru_cache(maxsize=4096)(self._meant)
 
     def match(self, goal: str) -> list[Match]:
         """Every template with a score above 0 for ``goal``, best first; equal scores by name."""
         spoken = words(goal)
         if len(goal) <= TYPED:
-            spoken = [self._meant(word) for word in spoken]
+            spoken = [self._meaning(word) for word in spoken]
         said, raw = set(spoken), plain(goal)
         scored = (self._score(p, spoken, said, raw) for p in self._profiles if p.met(said, raw))
         found = [match for match in scored if match.score > 0]

@@ -24,7 +24,6 @@ from nextgeneration.agents.runtimes.gathering import Gathered
 from nextgeneration.agents.runtimes.selecting import Allowance, evaluate
 from nextgeneration.agents.runtimes.words import analysis
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.kernel.findings import Finding
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.reports import Opinion, Report, ReportStatus
 from nextgeneration.kernel.risk import EffectRule
@@ -32,6 +31,7 @@ from nextgeneration.kernel.show import brief, clean, shortened
 from nextgeneration.missions.errors import OverBudget
 
 if TYPE_CHECKING:
+    from nextgeneration.kernel.tools import ToolResult
     from nextgeneration.templates.revision import Revision, Step
 
 MAX_ITERATIONS = 10_000
@@ -151,8 +151,7 @@ async def _run_step(step: Step, run: _Run, scope: dict[str, Any], context: TaskC
         else:
             gathered.unanswered += 1
             gathered.missing.append(brief(result.text, 300) or _NO_ANSWER.say(context.lang, tool=spec.name))
-        plain = result.model_dump(mode="json", exclude={"findings"})
-        outcomes.append(plain | {"findings": [_visible(finding) for finding in result.findings]})
+        outcomes.append(_visible(result))
         # A long chain of recorded effects answers without suspending; let the other agents run.
         await asyncio.sleep(0)
     last = outcomes[-1] if outcomes else {"ok": True, "value": {}, "findings": [], "proposals": [], "text": ""}
@@ -171,8 +170,12 @@ def _items(step: Step, scope: dict[str, Any], allowance: Allowance) -> Iterator[
     yield from values
 
 
-def _visible(finding: Finding) -> dict[str, Any]:
-    return finding.model_dump(mode="json") | {"id": finding.id}
+def _visible(result: ToolResult) -> dict[str, Any]:
+    """A result as expressions see it: its findings have their ids."""
+    plain = result.model_dump(mode="json")
+    for finding, shown in zip(result.findings, plain["findings"], strict=True):
+        shown["id"] = finding.id
+    return plain
 
 
 def _status(revision: Revision, gathered: Gathered, stopped: bool) -> ReportStatus:
