@@ -19,7 +19,7 @@ from nextgeneration.credits.errors import (
     OverLimit,
     PriceMissing,
 )
-from nextgeneration.credits.schema import MAX_AMOUNT, HoldStatus, Limit, Period, Room, Scopes
+from nextgeneration.credits.schema import MAX_AMOUNT, Hold, HoldStatus, Limit, Period, Room, Scopes
 from nextgeneration.kernel.models import Usage
 from nextgeneration.storage.sealed import encoded
 
@@ -344,3 +344,28 @@ def test_what_a_task_below_spends_counts_for_those_above(books, storage):
     other = ADA._replace(task="t11")
     books.hold(90, Limit("task", "mis_1/t11", 100), scopes=other)
     assert agree(storage)
+
+
+def test_what_others_spent_before_makes_the_first_hold_of_a_mission_no_dearer(books, storage):
+    """Its balance is counted from its own holds: an installation that was used for years must not become slow."""
+
+    def steps(mission):
+        taken = []
+
+        def op(connection):
+            driver = connection.connection.driver_connection
+            driver.set_progress_handler(lambda: taken.append(1) and None, 10)
+            try:
+                scopes = ADA._replace(mission=mission)
+                limits = Limit("mission", mission, 1000), Limit("task", f"{mission}/t1", 1000)
+                books.ledger.hold(connection, Hold(f"{mission}/t1/1/1", 5, scopes, 1, AT, limits))
+            finally:
+                driver.set_progress_handler(None, 0)
+
+        storage.write_sync(op)
+        return len(taken)
+
+    before = steps("mis_2")
+    for _ in range(300):
+        books.hold(1)
+    assert steps("mis_3") < 1.5 * before
