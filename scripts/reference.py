@@ -109,11 +109,13 @@ def _exit_codes() -> list[str]:
         "2": "usage",
         "3": "findings at or above `--fail-on`",
         "4": "approval pending or refused",
+        "5": "not allowed",
         "6": "budget exhausted",
+        "7": "no model reachable where one is required",
         "130": "interrupted",
     }
     rows = [f"| {code} | {meaning} |" for code, meaning in table.items()]
-    return ["Exit codes; if several apply: 130, 1, 6, 4, 3.", "", "| code | meaning |", "|---|---|", *rows, ""]
+    return ["Exit codes; if several apply: 130, 1, 5, 7, 6, 4, 3.", "", "| code | meaning |", "|---|---|", *rows, ""]
 
 
 def _walk(command: Any, path: str) -> Iterator[tuple[str, Any]]:

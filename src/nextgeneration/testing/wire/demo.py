@@ -62,7 +62,8 @@ class DemoModel:
     def _plan(self, shown: Mapping[str, Any]) -> Step:
         """The tasks whose agents are there."""
         there = {agent["name"]: agent for agent in shown["agents"]}
-        common = Counter(ability for agent in there.values() for ability in agent["can"])
+        able = {name: [ability.partition(": ")[0] for ability in agent["can"]] for name, agent in there.items()}
+        common = Counter(ability for abilities in able.values() for ability in abilities)
         ids = {name: f"t{number}" for number, name in enumerate((n for n in self.tasks if n in there), 1)}
         tasks = [
             {
@@ -72,7 +73,7 @@ class DemoModel:
                 "paths": [],
                 "depends": [ids[need] for need in needs if need in ids],
                 "criteria": "every finding names its place",
-                "why": f"it can {', '.join(sorted(there[name]['can'], key=common.__getitem__)[:2]).replace('_', ' ')}",
+                "why": f"it can {', '.join(sorted(able[name], key=common.__getitem__)[:2]).replace('_', ' ')}",
                 "share": 90 // len(ids),
             }
             for name, (goal, needs) in self.tasks.items()
