@@ -53,9 +53,10 @@ class Gathered:
         self.worked += 1
         check = Check(tool=tool, args=args) if result.findings and tool != AGENT_RUN else None
         for finding in result.findings:
-            self.findings.setdefault(finding.id, finding)
+            name = finding.id
+            self.findings.setdefault(name, finding)
             if check is not None:
-                self.found_by.setdefault(finding.id, check)
+                self.found_by.setdefault(name, check)
         if tool == AGENT_RUN:
             self._adopt(result)
         for proposal in result.proposals:

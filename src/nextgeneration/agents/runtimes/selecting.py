@@ -45,10 +45,10 @@ def evaluate(value: Any, scope: Mapping[str, Any], allowance: Allowance | None =
 def _evaluated(value: Any, scope: Mapping[str, Any], allowance: Allowance) -> Any:
     if isinstance(value, str):
         return value
-    if isinstance(value, BaseModel):
+    if not isinstance(value, dict) and isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
-    if isinstance(value, Mapping):
-        if set(value) == {"$"} and isinstance(value["$"], str):
+    if isinstance(value, (dict, Mapping)):
+        if len(value) == 1 and isinstance(value.get("$"), str):
             return _select(value["$"], scope, allowance)
         return {key: _evaluated(part, scope, allowance) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
