@@ -278,6 +278,31 @@ def test_every_kind_of_content_becomes_text_and_pictures_are_kept() -> None:
     ]
 
 
+EYES = f"""
+    import base64
+    from mcp.server.mcpserver import Image, MCPServer
+
+    server = MCPServer("Eyes")
+
+    @server.tool()
+    def look() -> list:
+        return ["a dot", Image(data=base64.b64decode("{PIXEL}"), format="png")]
+
+    server.run("stdio")
+"""
+
+
+async def test_a_picture_of_a_real_server_is_a_result_of_its_tool(desk: Desk) -> None:
+    desk.script("eyes", EYES)
+    await desk.remote.refresh("eyes")
+    result = await desk.call("mcp:eyes/look")
+    assert result.text == "a dot\n[picture, 1x1, image/png]"
+    assert result.images == (Image("image/png", PIXEL),)
+    assert PIXEL not in str(result.value)
+    assert result.labels == (Label.UNTRUSTED,)
+    await desk.remote.close()
+
+
 def test_structured_answers_are_bounded_plain_json() -> None:
     def answered(value: Any) -> Any:
         return answer_of(types.CallToolResult(content=[], structured_content=value), lambda text: text)
