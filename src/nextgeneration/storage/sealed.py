@@ -19,6 +19,8 @@ MAX_DEPTH = 190
 _SHALLOW = 2 * MAX_DEPTH
 """Bytes of JSON that cannot be nested deeper: each level opens and closes."""
 
+_AS_THEY_ARE = frozenset({int, bool, type(None)})
+
 
 def seal(value: Any) -> str:
     """``value`` as sealed JSON. Lone surrogates become ``?``, NUL U+FFFD, non-finite numbers ``null``.
@@ -40,7 +42,7 @@ def encoded(value: Any) -> bytes:
     except (PydanticSerializationError, ValueError, RecursionError):
         data = b""
     if not data or b"\\u0000" in data:
-        return to_json(_cleaned(value))
+        return to_json(plain(value))
     if len(data) > _SHALLOW and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
         _refuse_too_deep(data)
     return data
@@ -90,39 +92,42 @@ def unsealed(text: str, table: str, key: str) -> str:
     return body
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """A copy of ``value`` in plain JSON types, cleaned; what JSON cannot say is an error.
 
     Raises:
         NotStorable: naming the type that has no JSON form, or the depth.
     """
-    try:
-        data = to_json(value, inf_nan_mode="null")
-        if b"\\u0000" not in data and data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
-            found = from_json(data)
-            # What comes back equal had nothing to be cleaned: nearly everything, and faster than a walk finds out.
-            if found == value:
-                return found
-    except (PydanticSerializationError, ValueError, RecursionError):
-        pass
-    return _cleaned(value)
-
-
-def _cleaned(value: Any, depth: int = 0) -> Any:
-    if depth > MAX_DEPTH:
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() and "\0" not in value else clean(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if depth >= MAX_DEPTH and isinstance(value, (dict, list, tuple)):
         raise NotStorable(detail=f"nested deeper than {MAX_DEPTH}")
+    if isinstance(value, dict):
+        found = {}
+        # Written out: this looks at every answer of a model and every argument of a call.
+        for key, part in value.items():
+            name = key if type(key) is str and key.isascii() and "\0" not in key else _key(key)
+            kind = type(part)
+            if kind is str:
+                found[name] = part if part.isascii() and "\0" not in part else clean(part)
+            else:
+                found[name] = part if kind in _AS_THEY_ARE else plain(part, depth + 1)
+        return found
+    if isinstance(value, (list, tuple)):
+        return [plain(item, depth + 1) for item in value]
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
     if isinstance(value, str):
         return clean(str(value))
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {_key(key): _cleaned(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_cleaned(item, depth + 1) for item in value]
     raise NotStorable(detail=type(value).__name__)
 
 
