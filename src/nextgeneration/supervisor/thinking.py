@@ -63,7 +63,8 @@ async def asked(
     wish = Wish(purpose=purpose)
 
     def question() -> ModelRequest:
-        return ModelRequest(tuple(messages), max_output=MAX_OUTPUT, schema=schema, temperature=0.0, stable=1)
+        # The digest of a request without a fraction in it is made by the interpreter's own encoder.
+        return ModelRequest(tuple(messages), max_output=MAX_OUTPUT, schema=schema, temperature=0, stable=1)
 
     answer = await door.think(question(), wish)
     try:
