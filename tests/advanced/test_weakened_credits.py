@@ -66,6 +66,7 @@ async def a_call_cut_by_a_crash_is_charged_in_full(bench: Bench) -> None:
     charged = (await credits_.cost(mission=claim.id)).charged
     assert charged >= sum(far.billed), "the ledger is never below the provider's log"
     await far.door(bench, claim, credits_).task("t1", "agent").think(ASK, Wish())
+    await claim.flush()
     line = await credits_.cost(mission=claim.id)
     assert (line.charged, line.unconfirmed, line.held) == (WORST + COST, WORST, 0), (
         "in full, and exact where it was read"
