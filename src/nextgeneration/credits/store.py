@@ -40,6 +40,7 @@ from nextgeneration.credits.tables import (
     credit_stops,
     ledger_entries,
 )
+from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.prepared import Prepared, word
 
 Row = Any
@@ -291,9 +292,16 @@ class LedgerStore:
             raise HoldKnown(hold=row.id) from None
 
     def post(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-        """Insert the postings of one movement, given in the order of the table's columns."""
+        """Insert the postings of one movement, given in the order of the table's columns.
+
+        Raises:
+            RecordDamaged: the movement was posted before, and its hold does not say so.
+        """
         if rows:
-            self._POST.many(connection, rows)
+            try:
+                self._POST.many(connection, rows)
+            except IntegrityError:
+                raise RecordDamaged(table="ledger_entries", id=rows[0][1], detail="posted before") from None
 
     def settle(self, connection: Connection, tenant: str, hold: str, closed: tuple[Any, ...]) -> bool:
         """Close a hold; whether it was open.
@@ -333,8 +341,16 @@ class LedgerStore:
         return int(spent), int(held), int(granted)
 
     def keep(self, connection: Connection, row: Values) -> None:
-        """Begin to keep a balance."""
-        self._KEEP.run(connection, row)
+        """Begin to keep a balance.
+
+        Raises:
+            RecordDamaged: one is kept that was not found.
+        """
+        try:
+            self._KEEP.run(connection, row)
+        except IntegrityError:
+            where = f"{row['account']}/{row['bucket']}"
+            raise RecordDamaged(table="credit_balances", id=where, detail="kept before") from None
 
     def extend(self, connection: Connection, tenant: str, account: str, bucket: str, amount: int) -> None:
         """Add to what was granted to a balance."""

@@ -40,6 +40,7 @@ from nextgeneration.missions.tables import (
     revisions,
     tasks,
 )
+from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.prepared import Prepared, word
 
 Row = Any
@@ -58,6 +59,11 @@ def _insert(table: Table) -> Prepared:
 
 def _given(name: str) -> BindParameter[str]:
     return bindparam(name, type_=Text)
+
+
+def _taken(table: str, row: Values, *names: str) -> RecordDamaged:
+    """What a row means that stands in the place of one which nobody wrote before: the database is damaged."""
+    return RecordDamaged(table=table, id="/".join(str(row[name]) for name in names), detail="its place is taken")
 
 
 def _like(text: str) -> str:
@@ -220,11 +226,18 @@ class MissionStore:
         return None if row is None else int(row[0])
 
     def append(self, connection: Connection, rows: list[Values]) -> None:
-        """Journal events; their numbers come from the fence."""
-        if len(rows) == 1:
-            self._APPEND.run(connection, rows[0])
-        elif rows:
-            self._APPEND.many(connection, rows)
+        """Journal events; their numbers come from the fence.
+
+        Raises:
+            RecordDamaged: the journal does not end where the mission says it does.
+        """
+        try:
+            if len(rows) == 1:
+                self._APPEND.run(connection, rows[0])
+            elif rows:
+                self._APPEND.many(connection, rows)
+        except IntegrityError:
+            raise _taken("journal", rows[0], "mission_id", "seq") from None
 
     def renew(self, connection: Connection, mission: str, attempt: int, until: str, seconds: float) -> Row:
         """Extend the lease; a row with who cancelled, or ``None`` when the lease is lost."""
@@ -271,7 +284,10 @@ class MissionStore:
         """Keep one of a mission's documents: its plan or its report."""
         if not self._REWRITE.changed(connection, {"d_mission": mission, "d_name": name, "d_data": data}):
             row = {"mission_id": mission, "name": name, "tenant": tenant, "data": data}
-            self._DOCUMENT.run(connection, row)
+            try:
+                self._DOCUMENT.run(connection, row)
+            except IntegrityError:
+                raise _taken("documents", row, "mission_id", "name") from None
 
     def documents(self, connection: Connection, mission: str) -> dict[str, str]:
         """A mission's documents by name."""
@@ -280,9 +296,16 @@ class MissionStore:
         return {row[0]: row[1] for row in found}
 
     def add_tasks(self, connection: Connection, rows: list[Values]) -> None:
-        """Insert tasks."""
+        """Insert tasks.
+
+        Raises:
+            RecordDamaged: one of them is there already.
+        """
         if rows:
-            self._TASK.many(connection, rows)
+            try:
+                self._TASK.many(connection, rows)
+            except IntegrityError:
+                raise _taken("tasks", rows[0], "mission_id", "task_id") from None
 
     def tasks(self, connection: Connection, mission: str) -> list[Row]:
         """``task_id, agent, template, revision, status, plan, report`` in the order of the plan."""
@@ -300,9 +323,16 @@ class MissionStore:
         self._REVISION.run(connection, {"r_tenant": tenant, "r_digest": digest, "r_data": data})
 
     def add_pins(self, connection: Connection, rows: list[Values]) -> None:
-        """Pin revisions to a mission."""
+        """Pin revisions to a mission.
+
+        Raises:
+            RecordDamaged: one of them is there already.
+        """
         if rows:
-            self._PIN.many(connection, rows)
+            try:
+                self._PIN.many(connection, rows)
+            except IntegrityError:
+                raise _taken("pins", rows[0], "mission_id", "name") from None
 
     def pins(self, connection: Connection, mission: str) -> list[Row]:
         """``name, digest, data`` of a mission's pinned revisions."""
@@ -366,12 +396,13 @@ class EffectStore:
 
         Raises:
             GrantMismatch: the approval was used for another effect.
+            RecordDamaged: another effect stands in its place.
         """
         try:
             self._ADD.run(connection, row)
         except IntegrityError:
             if row["approval_id"] is None:
-                raise
+                raise _taken("effects", row, "mission_id", "task_id", "position") from None
             raise GrantMismatch(approval=row["approval_id"], tool=row["name"]) from None
 
     def again(self, connection: Connection, values: Values) -> int:

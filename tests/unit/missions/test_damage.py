@@ -102,3 +102,40 @@ async def test_an_intent_that_vanished_is_not_settled(bench, storage):
     with pytest.raises(RecordDamaged):
         await bench.saved()
     await bench.claim.event("still.writable")
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("journal", "UPDATE missions SET seq = 1"),
+        ("effects", "UPDATE effects SET position = 2"),
+        ("pins", "UPDATE pins SET name = 'other'"),
+        ("tasks", "UPDATE tasks SET task_id = 't2'"),
+    ],
+)
+async def test_a_place_that_is_taken_is_damage_and_harms_no_other_mission(bench, storage, missions, table, change):
+    """A flipped bit in a key or a count makes the next insertion meet a row that it did not write."""
+    await full_mission(bench)
+    await bench.saved()
+    await storage.write(lambda c: c.execute(text(change)))
+    claim, again = bench.claim, TaskRecord("t2", "codeur", "codeur", "sha256:1", "look")
+
+    async def go_on():
+        match table:
+            case "effects":
+                task = bench.task()
+                await task.call("look", {})
+                await task.record("second", lambda: 2)
+                await claim.flush()
+            case "pins":
+                await claim.pin("other", REVISION.digest, REVISION.data)
+            case "tasks":
+                await claim.save_tasks([again])
+            case _:
+                await claim.event("one.more")
+
+    other = await missions.accept(MissionRequest(goal="another", workspace="/srv/work"))
+    with pytest.raises(RecordDamaged, match=table):
+        await go_on()
+    claim = await missions.claim(other.id)
+    assert await claim.end("done", {}) == "done"
