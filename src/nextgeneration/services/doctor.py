@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.kernel.language import Lang, Texts
+from nextgeneration.kernel.language import Counted, Lang, Texts
 from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.group import SettingsGroup
 from nextgeneration.settings.language import VARIABLES
@@ -54,16 +54,23 @@ _HOME_SHUT = Texts("{path} cannot be written", "{path} n'est pas accessible en �
 _HOME_MEND = Texts("set NG_HOME to a folder of your own", "définissez NG_HOME avec un dossier à vous")
 _ROOM = Texts("free some room on that disk", "libérez de la place sur ce disque")
 _NONE_YET = Texts("none yet", "aucun pour l'instant")
-_RECORDS = Texts("{path}, {count} missions, all intact", "{path}, {count} missions, toutes intactes")
-_READ_PART = Texts("{path}, {count} missions, not all read", "{path}, {count} missions, pas toutes relues")
-_HURT = Texts("{count} damaged records: {first}", "{count} enregistrements abîmés : {first}")
+_MISSIONS = Counted(Texts("mission", "mission"), Texts("missions", "missions"))
+_RECORDS = Texts("{path}, {missions}, all intact", "{path}, {missions}, tout est intact")
+_READ_PART = Texts("{path}, {missions}, not all read", "{path}, {missions}, tout n'est pas relu")
+_HURT = Texts("{records}: {first}", "{records} : {first}")
+_DAMAGED = Counted(Texts("damaged record", "enregistrement abîmé"), Texts("damaged records", "enregistrements abîmés"))
 _HURT_MEND = Texts(
     "nextgen missions cancel {mission}   (the other missions are not touched)",
     "nextgen missions cancel {mission}   (les autres missions sont intactes)",
 )
 _IDLE = Texts("none is open", "aucune n'est ouverte")
-_OPEN = Texts("{running} open, {waiting} approvals wait", "{running} ouvertes, {waiting} accords en attente")
-_LEFT = Texts("{count} were left behind by a dead process", "{count} laissées par un processus mort")
+_OPEN = Texts("{missions}, {approvals}", "{missions}, {approvals}")
+_RUNNING = Counted(Texts("open", "ouverte"), Texts("open", "ouvertes"))
+_WAITING = Counted(Texts("approval waits", "accord en attente"), Texts("approvals wait", "accords en attente"))
+_LEFT = Counted(
+    Texts("was left behind by a dead process", "laissée par un processus mort"),
+    Texts("were left behind by a dead process", "laissées par un processus mort"),
+)
 _LEFT_MEND = Texts("nextgen missions resume", "nextgen missions resume")
 _BOOKS = Texts(
     "{spent} credits spent, calls: {calls}; every posting agrees",
@@ -74,12 +81,16 @@ _BOOKS_UNREAD = Texts(
     "{spent} crédits dépensés, appels : {calls} ; écritures relues en partie",
 )
 _NO_CALLS = Texts("no model was called yet", "aucun modèle n'a encore été appelé")
-_WRONG = Texts("the books disagree in {count} places: {first}", "les comptes divergent en {count} endroits : {first}")
+_WRONG = Texts("the books disagree in {places}: {first}", "les comptes divergent en {places} : {first}")
+_PLACES = Counted(Texts("place", "endroit"), Texts("places", "endroits"))
 _WRONG_MEND = Texts(
     "nextgen credits verify --json   (keep a copy of NG_HOME; set no budget by these figures)",
     "nextgen credits verify --json   (gardez une copie de NG_HOME ; ne fixez aucun budget d'après ces chiffres)",
 )
-_STOPPED = Texts("{count} accounts are stopped: {first}", "{count} comptes sont arrêtés : {first}")
+_STOPPED = Texts("{accounts}: {first}", "{accounts} : {first}")
+_ACCOUNTS = Counted(
+    Texts("account is stopped", "compte est arrêté"), Texts("accounts are stopped", "comptes sont arrêtés")
+)
 _CLEAR = Texts("nextgen credits clear {account}", "nextgen credits clear {account}")
 _DECIDE = Texts("nextgen approvals list", "nextgen approvals list")
 _NO_BWRAP_MEND = Texts(
@@ -230,15 +241,17 @@ async def _records(patient: Patient) -> list[Check]:
             text = _READ_PART
     if damages:
         first = damages[0]
-        said = _HURT.say(lang, count=len(damages), first=f"{first.table} {first.id}")
+        said = _HURT.say(lang, records=_DAMAGED.of(len(damages)), first=f"{first.table} {first.id}")
         health = patient.found("records", "bad", said, _HURT_MEND.say(lang, mission=first.mission))
     else:
-        said = text.say(lang, path=settings.url.removeprefix("sqlite:///"), count=len(lines))
+        said = text.say(lang, path=settings.url.removeprefix("sqlite:///"), missions=_MISSIONS.of(len(lines)))
         health = patient.found("records", "ok", said)
     running = sum(not line.status.ended for line in lines)
     if left:
-        return [health, patient.found("missions", "warn", _LEFT.say(lang, count=left), _LEFT_MEND)]
-    said = _OPEN.say(lang, running=running, waiting=waiting) if running else _IDLE.say(lang)
+        return [health, patient.found("missions", "warn", _LEFT.of(left).say(lang), _LEFT_MEND)]
+    said = (
+        _OPEN.say(lang, missions=_RUNNING.of(running), approvals=_WAITING.of(waiting)) if running else _IDLE.say(lang)
+    )
     return [health, patient.found("missions", "ok", said, _DECIDE if waiting else "")]
 
 
@@ -260,10 +273,12 @@ async def _credits(patient: Patient) -> list[Check]:
             text = _BOOKS_UNREAD
     if wrong:
         first = f"{wrong[0].kind} {wrong[0].where}: {wrong[0].found} ≠ {wrong[0].expected}"
-        return [patient.found("credits", "bad", _WRONG.say(lang, count=len(wrong), first=first), _WRONG_MEND)]
+        return [
+            patient.found("credits", "bad", _WRONG.say(lang, places=_PLACES.of(len(wrong)), first=first), _WRONG_MEND)
+        ]
     if books.stops:
         account = books.stops[0].account
-        said = _STOPPED.say(lang, count=len(books.stops), first=account)
+        said = _STOPPED.say(lang, accounts=_ACCOUNTS.of(len(books.stops)), first=account)
         which = account if len(books.stops) == 1 else "--all"
         return [patient.found("credits", "warn", said, _CLEAR.say(lang, account=which))]
     if not books.total.calls:

@@ -79,14 +79,14 @@ def test_a_disk_that_is_nearly_full(tmp_path, monkeypatch):
 def test_missions_that_were_left_behind_or_wait(tmp_path, recorded):
     found = checks(tmp_path)
     assert found["missions"].state == "warn"
-    assert "left behind" in found["missions"].said
+    assert found["missions"].said == "1 was left behind by a dead process"
 
     async def held():
         with open_records() as records:
             await records.missions.claim(recorded)
             return {check.name: check for check in await examine(tmp_path, "en")}
 
-    assert "1 open" in asyncio.run(held())["missions"].said
+    assert asyncio.run(held())["missions"].said == "1 open, 0 approvals wait"
 
 
 def test_records_that_take_long_to_read_are_not_waited_for(tmp_path, recorded, monkeypatch):
