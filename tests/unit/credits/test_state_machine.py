@@ -22,13 +22,14 @@ SCOPES = st.builds(
     user=st.sampled_from((*USERS, "")),
     agent=st.sampled_from((*AGENTS, "")),
     mission=st.sampled_from(MISSIONS),
-    task=st.just("t"),
+    task=st.sampled_from(("t", "t/2", "t/2/1")),
     model=st.sampled_from(("p:big", "p:small")),
 )
 LIMITED = st.sampled_from(
     [("user", "ada"), ("user", "*"), ("agent", "codeur"), ("mission", "m1"), ("model", "p:big"), ("tenant", "local")]
 )
 AMOUNTS = st.integers(0, 120)
+BUDGETS = st.none() | st.integers(0, 300)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -87,11 +88,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 waits = HoldWaits
         return waits
 
-    @rule(
-        target=holds, scopes=SCOPES, amount=AMOUNTS, budget=st.none() | st.integers(0, 300), attempt=st.integers(1, 3)
-    )
-    def hold(self, scopes, amount, budget, attempt):
+    @rule(target=holds, scopes=SCOPES, amount=AMOUNTS, budget=BUDGETS, share=BUDGETS, attempt=st.integers(1, 3))
+    def hold(self, scopes, amount, budget, share, attempt):
         inline = () if budget is None else (Limit("mission", scopes.mission, budget),)
+        if share is not None:
+            inline += (Limit("task", f"{scopes.mission}/t", share),)
         name, at = f"h{len(self.known)}", self.now()
         expected = self.expected(scopes, amount, inline)
         refused = None
