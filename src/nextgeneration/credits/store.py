@@ -188,7 +188,7 @@ _OF_A_MISSION = _H.attempt >= literal_column("0")
 def _concerns(scope: str) -> ColumnElement[bool]:
     """The holds that count in an account of this scope."""
     if scope == "task":
-        below = func.substr(_H.task, 1, bindparam("c_length")) == bindparam("c_below")
+        below = func.substr(_H.task, literal_column("1"), bindparam("c_length")) == bindparam("c_below")
         return and_(_H.mission == bindparam("c_mission"), _OF_A_MISSION, or_(_H.task == bindparam("c_task"), below))
     column: ColumnElement[str] = credit_holds.c[scope]
     mine = column == bindparam("c_name")
@@ -196,13 +196,17 @@ def _concerns(scope: str) -> ColumnElement[bool]:
 
 
 def _sums(scope: str, *, bounded: bool) -> Prepared:
-    """What is spent and held in an account of this scope, in one period or in all of them."""
+    """What is spent, held and granted in an account of this scope, in one period or in all of them."""
     wanted = [_H.tenant == bindparam("c_tenant"), _concerns(scope)]
     if bounded:
         wanted += [_H.at >= bindparam("c_bucket"), _H.at < bindparam("c_until")]
-    spent = func.coalesce(func.sum(_H.charged), 0)
-    held = func.coalesce(func.sum(case((_H.status == HELD, _H.amount), else_=0)), 0)
-    return Prepared(select(spent, held).where(*wanted))
+    nothing: ColumnElement[int] = literal_column("0")
+    spent = func.coalesce(func.sum(_H.charged), nothing)
+    held = func.coalesce(func.sum(case((_H.status == word(HELD), _H.amount), else_=nothing)), nothing)
+    granted = select(func.coalesce(func.sum(_G.amount), nothing)).where(
+        _G.tenant == bindparam("c_tenant"), _G.account == bindparam("c_account"), _G.bucket == bindparam("c_bucket")
+    )
+    return Prepared(select(spent, held, granted.scalar_subquery()).where(*wanted))
 
 
 class LedgerStore:
@@ -231,13 +235,6 @@ class LedgerStore:
     )
 
     _SUMS: ClassVar = {(scope, bounded): _sums(scope, bounded=bounded) for scope in SCOPES for bounded in (False, True)}
-    _GRANTED = Prepared(
-        select(func.coalesce(func.sum(_G.amount), 0)).where(
-            _G.tenant == bindparam("c_tenant"),
-            _G.account == bindparam("c_account"),
-            _G.bucket == bindparam("c_bucket"),
-        )
-    )
     _KEEP = Prepared(insert(credit_balances), [column.name for column in credit_balances.columns])
 
     def look(self, connection: Connection, where: Touched, asked: Sequence[tuple[str, str]] = ()) -> Look:
@@ -336,8 +333,7 @@ class LedgerStore:
         values: Values = {"c_tenant": tenant, "c_account": account, "c_bucket": bucket, "c_until": bucket + "~"}
         values |= {"c_name": name, "c_mission": mission, "c_task": task}
         values |= {"c_below": f"{task}/", "c_length": len(task) + 1}
-        spent, held = self._SUMS[scope, bool(bucket)].first(connection, values)
-        (granted,) = self._GRANTED.first(connection, values)
+        spent, held, granted = self._SUMS[scope, bool(bucket)].first(connection, values)
         return int(spent), int(held), int(granted)
 
     def keep(self, connection: Connection, row: Values) -> None:
