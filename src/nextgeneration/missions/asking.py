@@ -39,6 +39,7 @@ class Question:
         kind: ``call``, ``action`` or ``in_doubt``.
         calls: what one answer covers.
         why: the reason, in words.
+        shared: several tasks ask it, side by side: whoever comes while one waits for its answer waits with it.
     """
 
     task: str
@@ -48,6 +49,7 @@ class Question:
     kind: str
     calls: tuple[Judged, ...]
     why: str
+    shared: bool = False
 
     @property
     def label(self) -> RiskLabel:
@@ -87,7 +89,7 @@ class Asking:
             await self._expire(found, now)
             status = ApprovalStatus.EXPIRED
         if status is ApprovalStatus.PENDING:
-            if not same:
+            if not same and not question.shared:
                 return await self._put(question, card, found)
             self._claim.waiting.add(found.id)
             raise Parked(approvals=(found.id,))

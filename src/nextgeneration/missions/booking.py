@@ -139,7 +139,7 @@ class Booking:
             await books.queue.held(hold.scopes, hold.amount, attempt, wait)
             shared.at("effect.intent")
             for warning in warnings:
-                await asked_for(self._door, asked, warning)
+                await asked_for(self._door, warning)
         except (NGError, asyncio.CancelledError) as error:
             if self.effect is effect:
                 await self.give_back(hold)

@@ -68,6 +68,7 @@ class Door:
         self.claim = claim
         self.access = access
         self.agreed: set[str] = set()
+        self.spending = asyncio.Lock()
         self.tools = tools
         self.policy = policy
         self.scratch = scratch

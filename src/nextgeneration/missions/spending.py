@@ -15,14 +15,17 @@ from nextgeneration.kernel.tools import Preview, ToolContext, ToolResult, ToolSp
 from nextgeneration.missions.asking import Question
 from nextgeneration.missions.judging import Judged, identity
 from nextgeneration.missions.performing import context_of
+from nextgeneration.missions.schema import Approval, ApprovalStatus
 from nextgeneration.security.permissions import Decision, Verdict
 from nextgeneration.tools.base import Args, BaseTool
 
 if TYPE_CHECKING:
-    from nextgeneration.missions.booking import Asked
     from nextgeneration.missions.effects import Door
 
 PASSED = 100
+TASK = "credits"
+"""What stands in the place of a task: the question is the mission's."""
+
 _WHY = Texts(
     "{limit} ({cap} credits) is used up to {share} % and more with this call.",
     "{limit} ({cap} crédits) est utilisée à {share} % et plus avec cet appel.",
@@ -69,8 +72,10 @@ class Spend(BaseTool):
 SPEND = Spend()
 
 
-async def asked_for(door: Door, asked: Asked, warning: SoftWarning) -> None:
+async def asked_for(door: Door, warning: SoftWarning) -> None:
     """Let a human decide, once for each limit, period and step (the warning, the whole), whether the mission goes on.
+
+    The mission asks, whichever of its agents came to the limit: the others wait for the same answer.
 
     Raises:
         Parked: the question is put.
@@ -78,22 +83,48 @@ async def asked_for(door: Door, asked: Asked, warning: SoftWarning) -> None:
     """
     if not warning.asks:
         return
-    claim = door.claim
-    share = PASSED if warning.share >= PASSED else warning.share - warning.share % 10
-    key = f"{warning.limit.key}:{warning.bucket}:{'all' if share == PASSED else 'most'}"
-    if key in door.agreed:
-        return
-    args = {"limit": warning.limit.key, "bucket": warning.bucket, "cap": warning.cap, "share": share}
-    found = await door.asking.latest("credits", f"soft:{key}")
+    whole = warning.share >= PASSED
+    about = f"{warning.limit.key}:{warning.bucket}"
+    key = f"{about}:all" if whole else f"{about}:most"
+    async with door.spending:
+        if key in door.agreed or f"{about}:all" in door.agreed:
+            return
+        if not whole and await _wider(door, f"{about}:all", warning.cap):
+            whole, key = True, f"{about}:all"
+        await _answered(door, key, warning, PASSED if whole else warning.share - warning.share % 10)
+        door.agreed.add(key)
+
+
+async def _wider(door: Door, key: str, cap: int) -> bool:
+    """Whether the question about the whole limit waits for its answer, or was answered with a yes."""
+    found = await door.asking.latest(TASK, f"soft:{key}")
+    if found is None or found.status is not ApprovalStatus.APPROVED:
+        return found is not None and found.status is ApprovalStatus.PENDING
+    return bool(_shown(found).get("cap") == cap)
+
+
+def _shown(found: Approval) -> dict[str, Any]:
+    """The arguments on a card."""
+    calls: list[dict[str, Any]] = found.card.get("calls", [])
+    return calls[0].get("args", {}) if calls else {}
+
+
+async def _answered(door: Door, key: str, warning: SoftWarning, share: int) -> None:
+    """Wait for a yes to going on beyond ``share`` per cent.
+
+    Raises:
+        Parked, EffectRefused: as :func:`asked_for` says.
+    """
+    found = await door.asking.latest(TASK, f"soft:{key}")
     if found is not None:
         # The share when it was asked is part of what was shown; it may be another now.
-        args["share"] = next(iter(found.card.get("calls", [{}]))).get("args", {}).get("share", share)
-    parsed = SpendArgs.model_validate(args)
-    why = _WHY.say(claim.mission.lang, limit=warning.limit.key, cap=shown(warning.cap), share=args["share"])
-    decision = Decision(Verdict.ASK, Texts(why, why))
+        share = _shown(found).get("share", share)
+    limit, lang = warning.limit.key, door.claim.mission.lang
+    args = {"limit": limit, "bucket": warning.bucket, "cap": warning.cap, "share": share}
+    why = _WHY.say(lang, limit=limit, cap=shown(warning.cap), share=share)
     assessment = Assessment(label=RiskLabel.NETWORK, reasons=(why,))
+    decision = Decision(Verdict.ASK, Texts(why, why))
     name = SPEND.spec.name
-    judged = Judged(SPEND, name, args, parsed, identity(name, args), assessment, decision)
-    question = Question("credits", asked.agent, "", f"soft:{key}", "call", (judged,), why)
+    judged = Judged(SPEND, name, args, SpendArgs.model_validate(args), identity(name, args), assessment, decision)
+    question = Question(TASK, "mission", "", f"soft:{key}", "call", (judged,), why, shared=True)
     await door.asking.answer(question, context_of(door, ""))
-    door.agreed.add(key)

@@ -165,6 +165,66 @@ async def test_a_task_goes_on_after_a_soft_limits_question_in_the_same_attempt(b
     assert await spent(bench) == (COST, 0)
 
 
+async def test_agents_side_by_side_at_a_soft_limit_wait_for_one_card(bench, think):
+    """Whoever asks, there is one card for a limit, period and step; it is never replaced, and one yes lets all go on."""
+    model = Model()
+    await think(model, user="ada")
+    await bench.credits.set_limit(Limit("user", "ada", 3_500, soft=True), by="human:ada")
+
+    async def all_at_once() -> list[Any]:
+        agents = [("t1", "reader"), ("t2", "writer"), ("t3/1", "checker")]
+        doors = [bench.door.task(task, agent, template=agent) for task, agent in agents]
+        return await asyncio.gather(*(door.think(ASK, WISH) for door in doors), return_exceptions=True)
+
+    announced: set[str] = set()
+    yeses = 0
+    found = await all_at_once()
+    while any(isinstance(said, Parked) for said in found):
+        announced |= {approval for said in found if isinstance(said, Parked) for approval in said.approvals}
+        pending = [approval.id for approval in await bench.approvals.pending()]
+        assert set(pending) <= announced
+        assert all(said.approvals[0] in pending for said in found if isinstance(said, Parked))
+        yeses += 1
+        await bench.approvals.decide(pending[0], "approved", "human:ada")
+        await bench.again()
+        found = await all_at_once()
+    assert yeses <= 2, "one for each step"
+    assert [said.text for said in found] == ["three"] * 3
+    assert len(await bench.approvals.list()) == yeses, "none was put in place of another"
+    assert await spent(bench) == (3 * COST, 0)
+
+
+async def test_a_card_at_a_soft_limit_that_waits_stays_when_the_limit_is_changed(bench, think):
+    model = Model()
+    await think(model, user="ada")
+    limit = Limit("user", "ada", 1_100, soft=True)
+    await bench.credits.set_limit(limit, by="human:ada")
+    with pytest.raises(Parked) as first:
+        await bench.task().think(ASK, WISH)
+    await bench.credits.set_limit(Limit("user", "ada", 1_050, soft=True), by="human:ada")
+    with pytest.raises(Parked) as second:
+        await bench.task("t2").think(ASK, WISH)
+    assert second.value.approvals == first.value.approvals
+    await bench.answer()
+    with pytest.raises(Parked) as third:
+        await bench.task().think(ASK, WISH)
+    assert third.value.approvals != first.value.approvals, "the yes was to another amount"
+    await bench.answer()
+    assert (await bench.task().think(ASK, WISH)).text == "three"
+
+
+async def test_a_yes_to_the_whole_of_a_soft_limit_covers_its_warning(bench, think):
+    await think(Model(), user="ada")
+    await bench.credits.set_limit(Limit("user", "ada", 900, soft=True), by="human:ada")
+    with pytest.raises(Parked):
+        await bench.task().think(ASK, WISH)
+    (card,) = await bench.approvals.pending()
+    await bench.credits.grant("user", "ada", 200, reason="more", by="human:ada")
+    with pytest.raises(Parked) as parked:
+        await bench.task("t2").think(ASK, WISH)
+    assert parked.value.approvals == (card.id,), "it waits for the answer that covers its own question"
+
+
 async def test_cut_while_a_soft_limits_question_is_put_nothing_stays_held(bench, think, storage):
     await think(Model(), user="ada")
     await bench.credits.set_limit(Limit("user", "ada", 1_100, soft=True), by="human:ada")
