@@ -28,11 +28,11 @@ SOONEST, LATEST = 0.02, 0.5
 class Place:
     """One call that waits. ``line`` is the account whose line it stands in."""
 
-    __slots__ = ("accounts", "full", "line", "ticket", "wanted", "woken")
+    __slots__ = ("full", "line", "scopes", "ticket", "wanted", "woken")
 
-    def __init__(self, ticket: int, accounts: tuple[str, ...], wanted: int) -> None:
+    def __init__(self, ticket: int, scopes: Scopes, wanted: int) -> None:
         self.ticket = ticket
-        self.accounts = accounts
+        self.scopes = scopes
         self.wanted = wanted
         self.line = ""
         self.full: HoldWaits | None = None
@@ -72,7 +72,7 @@ class Queue:
         Raises:
             HoldTimedOut: other calls held too much until the time was over.
         """
-        place = Place(next(self._tickets), tuple(filter(None, scopes.accounts())), wanted)
+        place = Place(next(self._tickets), scopes, wanted)
         started = perf_counter()
         try:
             return await self._tried(place, attempt, asyncio.get_running_loop().time() + seconds, seconds)
@@ -122,7 +122,7 @@ class Queue:
 
     def _before(self, place: Place) -> Place | None:
         """Somebody who came earlier and waits on an account of this call."""
-        for account in place.accounts if self._lines else ():
+        for account in place.scopes.accounts() if self._lines else ():
             line = self._lines.get(account)
             if line and line[0].ticket < place.ticket:
                 return line[0]
