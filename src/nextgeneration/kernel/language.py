@@ -24,8 +24,9 @@ class Texts(NamedTuple):
         text = self.fr if lang == "fr" else self.en
         if not values:
             return text
-        said = {name: value.say(lang) if isinstance(value, Texts) else value for name, value in values.items()}
-        return text.format(**said)
+        if Texts in map(type, values.values()):
+            values = {name: value.say(lang) if isinstance(value, Texts) else value for name, value in values.items()}
+        return text.format(**values)
 
 
 class Counted(NamedTuple):

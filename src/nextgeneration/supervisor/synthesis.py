@@ -114,23 +114,25 @@ def merged(reports: Mapping[str, Report], fixed: Iterable[str] = (), goal: str =
 
 
 def _entry(members: Sequence[tuple[str, Finding]], gone: set[str], asked: Callable[[Finding], bool]) -> MergedFinding:
-    best = max((finding for _, finding in members), key=lambda f: (f.severity.rank, f.confidence))
+    findings = [finding for _, finding in members]
+    best = max(findings, key=lambda f: (f.severity.rank, f.confidence))
     surest: dict[str, float] = {}
-    for _, finding in members:
+    for finding in findings:
         surest[finding.rule] = max(surest.get(finding.rule, 0.0), finding.confidence)
     doubt = 1.0
     for confidence in surest.values():
         doubt *= 1 - confidence
-    others = {f.id: f for _, f in members if f.id != best.id}
+    by_id = {finding.id: finding for finding in findings}
+    name = best.id
     return MergedFinding(
-        id=best.id,
+        id=name,
         finding=best,
-        agents=tuple(dict.fromkeys(agent for agent, _ in members)),
+        agents=tuple(dict.fromkeys([agent for agent, _ in members])),
         rules=tuple(sorted(surest)),
-        others=tuple(others.values()),
+        others=tuple([finding for key, finding in by_id.items() if key != name]),
         confidence=round(1 - doubt, 4),
-        resolved=any(f.id in gone for _, f in members),
-        asked=any(asked(finding) for _, finding in members),
+        resolved=not gone.isdisjoint(by_id),
+        asked=any(map(asked, findings)),
     )
 
 
