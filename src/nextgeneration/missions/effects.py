@@ -273,7 +273,7 @@ class TaskDoor(Keeping, Together, Knowing):
 
     def _seconds_left(self) -> float:
         """The shortest of what is left to the task, to those above it and to the mission."""
-        return min(self._claim.remaining(), self._lineage.seconds_left(self._door.clock.monotonic()))
+        return min(self._claim.ends, self._lineage.ends) - self._door.clock.monotonic()
 
     # -- models ------------------------------------------------------------------------------------------------------
 

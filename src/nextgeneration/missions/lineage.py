@@ -64,7 +64,9 @@ class Lineage:
         template: what its agent is made from.
         levels: what its template permits, root first.
         parent: the task whose agent called it.
-        since: when this run of it began, by the clock that only goes forward.
+        line: this task and all above it, the nearest first.
+        credits: the tasks above that may spend only so much.
+        ends: when the time of this run of it is over, or that of those above, by the clock that only goes forward.
         read: what stood in the results that this run was given.
         depth: how many agents are above it.
     """
@@ -82,19 +84,18 @@ class Lineage:
         team: bool = False,
     ) -> None:
         self.task = task
-        self.since = since
         self.read = read
         self.budget = budget
         self.template = template
         self.levels = levels
         self.parent = parent
         self.depth: int = 0 if parent is None else parent.depth + (not team)
+        higher = () if parent is None else parent.line
+        self.line: tuple[Lineage, ...] = (self, *higher)
+        self.credits = tuple((one.task, one.budget.credits) for one in higher if one.budget.credits is not None)
+        own = inf if budget.seconds is None else since + budget.seconds
+        self.ends: float = own if parent is None else min(own, parent.ends)
         self._slots: asyncio.Semaphore | None = None
-
-    @property
-    def line(self) -> tuple[Lineage, ...]:
-        """This task and all above it, the nearest first."""
-        return (self,) if self.parent is None else (self, *self.parent.line)
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -106,12 +107,6 @@ class Lineage:
         """What each of the tasks above permits: a call must be allowed by all of them."""
         return () if self.parent is None else tuple(one.levels for one in self.parent.line)
 
-    @property
-    def credits(self) -> tuple[tuple[str, int], ...]:
-        """The tasks above that may spend only so much."""
-        higher = () if self.parent is None else self.parent.line
-        return tuple((one.task, one.budget.credits) for one in higher if one.budget.credits is not None)
-
     def full(self, tally: Tally, unit: Unit) -> OverBudget | None:
         """Why no more of ``unit`` may be used: this task or one above used all it may."""
         for one in self.line:
@@ -119,11 +114,6 @@ class Lineage:
             if limit is not None and tally.used(one.task, unit) >= limit:
                 return OverBudget(scope=one.task, limit=limit, unit=unit)
         return None
-
-    def seconds_left(self, now: float) -> float:
-        """What is left of its time, and of that of those above."""
-        budgets = ((one.budget.seconds, one.since) for one in self.line)
-        return min((seconds - (now - since) for seconds, since in budgets if seconds is not None), default=inf)
 
     def slots(self, count: int) -> asyncio.Semaphore:
         """Places for the agents that this task calls, to be taken while they work."""

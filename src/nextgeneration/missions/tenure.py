@@ -27,6 +27,7 @@ class Tenure:
     Attributes:
         mission: the record as it was claimed, and as it was left.
         attempt: number of this attempt.
+        ends: when the mission's time is used up, by the clock that only goes forward.
         lost: why nothing more may be written, once that is so.
         holds: ids of what is held for model calls under way.
         tries: how often each model call was begun under it.
@@ -44,6 +45,7 @@ class Tenure:
         self.flights: set[Call] = set()
         now = shared.clock.now()
         self._since = shared.clock.monotonic()
+        self.ends = self._since + mission.budget.seconds - mission.seconds
         self._until = now if mission.lease_until is None else from_iso(mission.lease_until)
         self._deadline = self._since + (self._until - now).total_seconds()
 
@@ -63,7 +65,7 @@ class Tenure:
 
     def remaining(self) -> float:
         """Seconds left of the mission's budget; may be negative."""
-        return self.mission.budget.seconds - self.seconds()
+        return self.ends - self.clock.monotonic()
 
     @property
     def over(self) -> bool:
