@@ -30,7 +30,8 @@ _TEMPLATE = Texts(
     "fr": {fr}
   }},
 
-  // What it can do, in your own words; missions are matched to these.
+  // What it can do, in your own words; missions are matched to these. An object says more:
+  // {{"id": "find_leaks", "description": {{"en": "find leaks", "fr": "trouver les fuites"}}}}
   "capabilities": [{capability}],
 
   // Where the supervisor files it, and the words by which it finds it, in any language.
@@ -78,7 +79,8 @@ _TEMPLATE = Texts(
     "fr": {fr}
   }},
 
-  // Ce qu'il sait faire, avec vos mots ; les missions y sont comparées.
+  // Ce qu'il sait faire, avec vos mots ; les missions y sont comparées. Un objet en dit plus :
+  // {{"id": "find_leaks", "description": {{"en": "find leaks", "fr": "trouver les fuites"}}}}
   "capabilities": [{capability}],
 
   // Où le superviseur le range, et les mots par lesquels il le trouve, en toute langue.
