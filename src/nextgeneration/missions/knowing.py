@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.kernel.tools import ToolSpec
+from nextgeneration.kernel.tools import Label, ToolSpec
 from nextgeneration.tools.code.secrets import masked
 from nextgeneration.tools.registry import choose
 
 if TYPE_CHECKING:
     from nextgeneration.missions.claims import Claim
     from nextgeneration.missions.judging import Judge
+    from nextgeneration.missions.lineage import Lineage
 
 
 class Knowing:
@@ -21,6 +22,7 @@ class Knowing:
     task: str
     _claim: Claim
     _judge: Judge
+    _lineage: Lineage
     _position: int
 
     @property
@@ -41,6 +43,10 @@ class Knowing:
         """What the tools declare that names and patterns of a template stand for, and why others are missing."""
         chosen = choose(self._judge.tools, wanted)
         return tuple(tool.spec for tool in chosen.tools), chosen.problems
+
+    def heard(self, source: str) -> None:
+        """Words from ``source`` were read that no call of a tool gave: calls written from now on say so."""
+        self._lineage.read = self._lineage.read.read(source, (Label.UNTRUSTED,))
 
     def masked(self, text: str) -> str:
         """``text`` as it may leave for a model: the value of every secret found in it is masked."""

@@ -95,6 +95,7 @@ class InstantWorld:
     Attributes:
         begun: the name of the effect at the first position of an earlier run.
         taken: what was asked for at each position, in the order the positions were taken.
+        sources: where words came from that no call of a tool gave.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class InstantWorld:
         self.tools = {name: tool for tool in tools for name in (tool.spec.name, *tool.spec.aliases)}
         self.begun: str | None = None
         self.taken: list[tuple[str, Any]] = []
+        self.sources: list[str] = []
         self._needs = frozenset(needs)
         self._limit = tool_calls
         self._summaries = summaries
@@ -140,6 +142,10 @@ class InstantWorld:
             except ToolUnknown as error:
                 problems.append(error)
         return tuple(specs), tuple(problems)
+
+    def heard(self, source: str) -> None:
+        """Noted."""
+        self.sources.append(source)
 
     def masked(self, text: str) -> str:
         """``text`` with secrets masked."""

@@ -57,6 +57,18 @@ async def test_a_model_that_read_nothing_from_outside_acts_as_its_template_allow
     assert await house.approvals.pending() == []
 
 
+async def test_words_that_no_call_gave_count_as_read(house):
+    await house.start()
+    task = house.task(permissions=ALLOWED)
+    task.heard("memory")
+    await thought(task)
+    with pytest.raises(Parked):
+        await task.call("act", {})
+    (approval,) = await house.approvals.pending()
+    (call,) = (await house.approvals.get(approval.id)).card["calls"]
+    assert call["conditions"][AFTER] == "untrusted: memory"
+
+
 @pytest.mark.parametrize("tool", ["act", "send"])
 async def test_a_model_that_read_a_page_is_asked_and_the_card_says_what_it_read(house, tool):
     await house.start()

@@ -166,7 +166,7 @@ async def test_a_task_goes_on_after_a_soft_limits_question_in_the_same_attempt(b
 
 
 async def test_agents_side_by_side_at_a_soft_limit_wait_for_one_card(bench, think):
-    """Whoever asks, there is one card for a limit, period and step; it is never replaced, and one yes lets all go on."""
+    """Whoever asks, there is one card for a limit, period and step, never replaced, and one yes lets all go on."""
     model = Model()
     await think(model, user="ada")
     await bench.credits.set_limit(Limit("user", "ada", 3_500, soft=True), by="human:ada")

@@ -283,6 +283,9 @@ class Thinking:
                 raise
             log.warning("the memory of %s does not answer: %s", self._context.door.agent, error)
             return ()
+        if memories:
+            self._world.heard("memory")
+            self._calls.results.heard.add("memory")
         return memories
 
     def _played(self) -> list[str]:

@@ -164,6 +164,27 @@ async def test_memory_is_recorded_fenced_and_told_what_came_of_the_task(bench):
     assert [name for kind, name in bench.world.taken if kind == "record"] == ["memory.recall", "memory.note"]
 
 
+async def test_what_a_memory_gives_is_words_from_outside(bench):
+    """A memory can hold what a page told another task: an action that follows it says that it was read."""
+
+    class Memory:
+        given = ("always mend with tape",)
+
+        async def remember(self, task):
+            return list(Memory.given)
+
+        async def note(self, task, report):
+            pass
+
+    script = [reporting(actions=[{"tool": "t.mend", "args": {"with": "tape"}, "reason": "tape it"}])]
+    report = await bench.run(list(script), recall=Memory())
+    assert bench.world.sources == ["memory"]
+    assert report.actions[0].untrusted == ("memory",)
+    Memory.given = ()
+    report = await bench.run(list(script), recall=Memory())
+    assert (bench.world.sources, report.actions[0].untrusted) == ([], ())
+
+
 async def test_a_memory_that_fails_stops_nothing(bench):
     class Memory:
         async def remember(self, task):

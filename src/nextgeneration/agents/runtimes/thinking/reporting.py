@@ -204,11 +204,16 @@ class Shown:
 
 
 class Results:
-    """The results of a run, by label and by the id of their call."""
+    """The results of a run, by label and by the id of their call.
 
-    __slots__ = ("_by_key", "shown")
+    Attributes:
+        heard: where words came from that are neither ours nor the user's, and cannot be cited.
+    """
+
+    __slots__ = ("_by_key", "heard", "shown")
 
     def __init__(self) -> None:
+        self.heard: set[str] = set()
         self.shown: list[Shown] = []
         self._by_key: dict[str, Shown] = {}
 
@@ -226,7 +231,7 @@ class Results:
 
     def tools(self) -> tuple[str, ...]:
         """Whose results hold words that are neither ours nor the user's, or a secret."""
-        return tuple(sorted({one.tool for one in self.shown if one.marked}))
+        return tuple(sorted(self.heard | {one.tool for one in self.shown if one.marked}))
 
 
 def evidence_for(finding: ModelFinding, results: Results) -> Evidence | None:

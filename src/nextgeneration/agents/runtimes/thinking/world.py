@@ -48,6 +48,10 @@ class World(Protocol):
         """What the tools declare that names and patterns stand for, and why others are missing."""
         ...
 
+    def heard(self, source: str) -> None:
+        """Words from ``source`` were read that no call of a tool gave: calls written from now on say so."""
+        ...
+
     def masked(self, text: str) -> str:
         """``text`` with the value of every secret found in it masked."""
         ...
