@@ -22,11 +22,17 @@ class Bus:
 
     def __init__(self) -> None:
         self._listeners: dict[str | None, list[Listener]] = {}
+        self._watching = 0
 
     @property
     def listening(self) -> bool:
         """Whether anybody would hear an event."""
         return bool(self._listeners)
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody would hear of progress, which is shown and not kept."""
+        return self._watching > 0
 
     def publish(self, event: Event) -> None:
         """Hand ``event`` to the listeners of its mission and of all missions. A failing listener harms nobody."""
@@ -38,18 +44,27 @@ class Bus:
                 except Exception:
                     logger.exception("a listener failed on %s", event.type)
 
-    def subscribe(self, listener: Listener, mission_id: str | None = None) -> Callable[[], None]:
+    def subscribe(
+        self, listener: Listener, mission_id: str | None = None, *, progress: bool = True
+    ) -> Callable[[], None]:
         """Call ``listener`` with each event of one mission, or of all.
+
+        Args:
+            listener: called in the loop.
+            mission_id: the one mission; ``None``: all.
+            progress: it is there for what is only shown, too: models are then asked to stream.
 
         Returns:
             What ends the subscription; may be called more than once.
         """
         listeners = self._listeners.setdefault(mission_id, [])
         listeners.append(listener)
+        self._watching += progress
 
         def unsubscribe() -> None:
             if listener in listeners:
                 listeners.remove(listener)
+                self._watching -= progress
             if not listeners and self._listeners.get(mission_id) is listeners:
                 del self._listeners[mission_id]
 

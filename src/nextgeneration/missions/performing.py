@@ -279,7 +279,7 @@ class Performance:
 
     def _emit(self, line: str) -> None:
         bus = self._shared.bus
-        if bus.listening:
+        if bus.watched:
             request = self._request
             data = {"tool": request.name, "position": request.position, "line": line}
             at = iso(self._claim.clock.now())

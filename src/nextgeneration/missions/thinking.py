@@ -61,7 +61,7 @@ class Thought:
         self._asked = asked
         self._booking = Booking(door, access, asked, begun)
         self._seconds_left = seconds_left
-        watched = listen is None and door.claim.shared.bus.listening
+        watched = listen is None and door.claim.shared.bus.watched
         self._aloud = Aloud(door.claim, asked) if watched else None
         heard = self._aloud.say if self._aloud else listen
         self._heard = _Heard(heard) if heard else None

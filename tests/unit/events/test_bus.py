@@ -83,3 +83,18 @@ def test_an_event_is_plain_json():
         "task": "t1",
         "data": {"n": 1},
     }
+
+
+def test_who_keeps_books_does_not_make_missions_tell_their_progress():
+    """A listener to what is kept leaves models and tools as they are; only one that watches has them tell."""
+    bus, heard = Bus(), []
+    end = bus.subscribe(heard.append, progress=False)
+    assert bus.listening
+    assert not bus.watched
+    leave = bus.subscribe(heard.append, "mis_a")
+    assert bus.watched
+    leave()
+    leave()
+    assert not bus.watched
+    end()
+    assert not bus.listening
