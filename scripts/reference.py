@@ -40,6 +40,7 @@ def settings() -> str:
 
     import nextgeneration.settings as room
     from nextgeneration.settings.language import VARIABLES
+    from nextgeneration.settings.traces import STANDARD
 
     lines = ["# Settings", "", "Every setting is an environment variable. Lists and tables are JSON.", ""]
     for module_info in pkgutil.iter_modules(room.__path__):
@@ -57,9 +58,10 @@ def settings() -> str:
             for name, field in cls.model_fields.items():
                 lines += [f"### `{prefix}{name}`".upper().replace("### `", "### `"), "", f"{field.description}.", ""]
                 lines += [f"Default: {_default(field)}", ""]
-    lines += ["## Language and terminal", ""]
-    for name, text in VARIABLES.items():
-        lines += [f"### `{name}`", "", f"{text}.", ""]
+    for title, variables in (("OpenTelemetry's own", STANDARD), ("Language and terminal", VARIABLES)):
+        lines += [f"## {title}", ""]
+        for name, text in variables.items():
+            lines += [f"### `{name}`", "", f"{text}.", ""]
     return "\n".join(lines)
 
 
