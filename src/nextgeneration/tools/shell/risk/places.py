@@ -1,18 +1,22 @@
-"""Where a path points, by its text alone. The kernel's confinement decides; this decides whether to ask."""
+"""Where a path points: by its text, and by the links that stand in a workspace that exists.
+
+The kernel's confinement decides what can be reached; this decides whether to ask.
+"""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import PurePath
 
 from nextgeneration.tools.control_files import SECRET_EXAMPLES, SECRET_NAMES, ControlFile, control_file
 from nextgeneration.tools.shell.risk import reasons as why
+from nextgeneration.tools.shell.risk.links import Links, NotSeen
 from nextgeneration.tools.shell.risk.reasons import DESTRUCTIVE, NETWORK, PRIVILEGED, UNKNOWN, WRITE, Ground
-from nextgeneration.tools.shell.risk.words import Arg
+from nextgeneration.tools.shell.risk.words import Arg, shown
 
 _SYSTEM = re.compile(r"/(?:proc|dev|sys|run|boot)(?:/|$)")
 _SOCKET = re.compile(r"/dev/(?:tcp|udp)/")
@@ -23,6 +27,7 @@ _HIDDEN = re.compile(r"(?:^|/)\.[^/]")
 _WILD = re.compile(r"[*?\[]")
 NULL = "/dev/null"
 MAX_FOLDERS = 64
+MAX_SAID = 3
 
 
 class Places:
@@ -37,11 +42,14 @@ class Places:
         self._inside = self.root.rstrip("/") + "/"
         self._folders = [self.root]
         self._dotted = False
+        self._links = Links(self.root)
         if folder:
             self.enter(Arg(folder))
 
     def enter(self, arg: Arg) -> None:
         """Remember that the line may change into this folder: names written later may stand there."""
+        if arg.clear:
+            self._links.enter(arg.text)
         if arg.clear and len(self._folders) < MAX_FOLDERS:
             entered = {posixpath.normpath(posixpath.join(folder, arg.text)) for folder in self._folders}
             self._folders.extend(sorted(entered.difference(self._folders)))
@@ -64,15 +72,32 @@ class Places:
         full = self.full(text)
         return (full == self.root or full.startswith(self._inside)) and not _SYSTEM.match(full)
 
-    def read(self, arg: Arg, *, names_only: bool = False) -> Iterator[Ground]:
-        """What reading the path means; ``names_only``: its name and attributes, not its content."""
+    def read(self, arg: Arg, *, names_only: bool = False, through: bool = True) -> Iterator[Ground]:
+        """What reading the path means.
+
+        Args:
+            arg: the path.
+            names_only: its name and attributes are read, not its content.
+            through: a link at its end is followed; not where the shell only looks which names match.
+        """
         if not arg.clear:
             yield Ground(UNKNOWN, why.UNCLEAR, arg.shown)
         elif not self.inside(arg):
             system = not arg.tilde and _SYSTEM.match(self.full(arg.text))
             yield Ground(UNKNOWN, why.READS_SYSTEM if system else why.READS_OUTSIDE, arg.shown)
-        elif not names_only and _secret(arg.text):
-            yield Ground(UNKNOWN, why.READS_SECRET, arg.shown)
+        else:
+            if not names_only and _secret(arg.text):
+                yield Ground(UNKNOWN, why.READS_SECRET, arg.shown)
+            yield from self._read_linked(arg, names_only=names_only, through=through)
+
+    def walk(self, arg: Arg) -> Iterator[Ground]:
+        """What it means that a program follows the links it meets in the folder."""
+        if arg.clear and self.inside(arg):
+            try:
+                held = self._links.held(arg.text, glob=arg.glob)
+                yield from (Ground(UNKNOWN, why.LEADS_OUTSIDE, arg.shown, place) for place in self._outside(held))
+            except NotSeen:
+                yield Ground(UNKNOWN, why.LINKS_UNSEEN, arg.shown)
 
     def write(self, arg: Arg, *, overwrite: bool = False) -> Iterator[Ground]:
         """What writing the path means; ``overwrite``: by a redirection of the shell."""
@@ -96,10 +121,42 @@ class Places:
                 yield Ground(DESTRUCTIVE, why.OVERWRITES_OUTSIDE, arg.shown)
             else:
                 yield Ground(PRIVILEGED, why.WRITES_OUTSIDE, arg.shown)
-        elif arg.glob and (self._dotted or _HIDDEN.search(arg.text)):
-            yield Ground(UNKNOWN, why.WRITES_UNSEEN, arg.shown)
         else:
-            yield Ground(WRITE, why.WRITES_INSIDE, arg.shown)
+            if arg.glob and (self._dotted or _HIDDEN.search(arg.text)):
+                yield Ground(UNKNOWN, why.WRITES_UNSEEN, arg.shown)
+            else:
+                yield Ground(WRITE, why.WRITES_INSIDE, arg.shown)
+            yield from self._written_linked(arg, overwrite=overwrite)
+
+    def _read_linked(self, arg: Arg, *, names_only: bool, through: bool) -> Iterator[Ground]:
+        """What links make of a path that by its text is read inside the workspace."""
+        try:
+            places = self._links.led(arg.text, glob=arg.glob, through=through)
+        except NotSeen:
+            yield Ground(UNKNOWN, why.LINKS_UNSEEN, arg.shown)
+            return
+        yield from (Ground(UNKNOWN, why.LEADS_OUTSIDE, arg.shown, place) for place in self._outside(places))
+        for place in places:
+            if not names_only and not self._links.leaves(place) and _secret(place):
+                yield Ground(UNKNOWN, why.READS_SECRET, shown(self._links.said(place)))
+
+    def _written_linked(self, arg: Arg, *, overwrite: bool) -> Iterator[Ground]:
+        """What links make of a path that by its text is written inside the workspace."""
+        try:
+            places = self._links.led(arg.text, glob=arg.glob)
+        except NotSeen:
+            yield Ground(UNKNOWN, why.LINKS_UNSEEN, arg.shown)
+            return
+        label = DESTRUCTIVE if overwrite else PRIVILEGED
+        yield from (Ground(label, why.WRITES_THROUGH, arg.shown, place) for place in self._outside(places))
+        for place in places:
+            named = self._links.said(place)
+            if not self._links.leaves(place) and (control := control_file(named)):
+                yield Ground(PRIVILEGED, why.WRITES_CONTROL, shown(named), control.why)
+
+    def _outside(self, places: Iterable[str]) -> list[str]:
+        """Those of the places that are outside, for people: as many as say enough."""
+        return [shown(place) for place in sorted(filter(self._links.leaves, places))[:MAX_SAID]]
 
     def _control(self, arg: Arg, full: str) -> ControlFile | None:
         """The control file the path is or lies in, in the workspace, in the home folder or elsewhere."""

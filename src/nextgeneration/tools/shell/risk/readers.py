@@ -35,7 +35,10 @@ READERS: dict[str, Program] = {
     "hexdump": Program("-b -c -C -d -n= -o -s= -v -x --canonical --length= --skip= --help --version"),
     "xxd": Program("-a -b -c= -e -g= -i -l= -o= -p -ps -s= -u --help --version", most=1),
     "strings": Program(
-        "-a -n= -t= -e= -f -o --all --bytes= --radix= --encoding= --help --version", numbers=True, mild=True
+        "-a -n= -t= -e= -f -o --all --bytes= --radix= --encoding= --help --version",
+        numbers=True,
+        mild=True,
+        lists=True,
     ),
     "rev": Program("--help --version", mild=True),
     # Lines and fields.
@@ -131,6 +134,7 @@ READERS: dict[str, Program] = {
         "--no-dereference --help --version",
         numbers=True,
         mild=True,
+        check=checks.diff,
     ),
     "cmp": Program(
         "-b -i= -l -n= -s --print-bytes --ignore-initial= --verbose --bytes= --quiet --silent --help --version"
@@ -161,12 +165,14 @@ READERS: dict[str, Program] = {
         "--time-style= --width= --zero --dereference --help --version",
         operands="names",
         mild=True,
+        follows=("-L", "--dereference"),
     ),
     "tree": Program(
         "-a -d -f -i -L= -P= -I= -D -F -h -p -s -u -g -t -r -n -C -A -S -J -X -Q -N -x --dirsfirst "
         "--gitignore --noreport --prune --filelimit= --charset= --matchdirs --ignore-case --sort= --du "
         "--si --inodes --help --version",
         operands="names",
+        follows=("-l",),
     ),
     "stat": Program(
         "-c= -f -L -t --format= --printf= --file-system --dereference --terse --help --version",
@@ -179,6 +185,7 @@ READERS: dict[str, Program] = {
         "--max-depth= --human-readable --si --summarize --threshold= --exclude= --time? --inodes --help "
         "--version",
         operands="names",
+        follows=("-L",),
     ),
     "basename": Program("-a -s= -z --multiple --suffix= --zero --help --version", operands="text", mild=True),
     "dirname": Program("-z --zero --help --version", operands="text", mild=True),

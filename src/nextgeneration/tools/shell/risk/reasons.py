@@ -84,6 +84,20 @@ READS_SYSTEM = Texts(
     "`{x}` is a file of the system, not of the workspace", "`{x}` est un fichier du système, pas de l'espace de travail"
 )
 READS_SECRET = Texts("`{x}` may hold secrets", "`{x}` peut contenir des secrets")
+LEADS_OUTSIDE = Texts(
+    "`{x}` leads by a link outside the workspace, to `{y}`",
+    "`{x}` mène par un lien hors de l'espace de travail, à `{y}`",
+)
+WRITES_THROUGH = Texts(
+    "writes `{x}`, which a link leads outside the workspace, to `{y}`",
+    "écrit `{x}`, qu'un lien mène hors de l'espace de travail, à `{y}`",
+)
+LINKS_UNSEEN = Texts(
+    "`{x}`: too many files here to look at every link", "`{x}` : trop de fichiers ici pour regarder chaque lien"
+)
+ARGUMENTS_IN_FILE = Texts(
+    "`{x}` takes further arguments from the file `{y}`", "`{x}` prend d'autres arguments dans le fichier `{y}`"
+)
 WRITES_INSIDE = Texts("writes `{x}`", "écrit `{x}`")
 WRITES_OUTSIDE = Texts("writes `{x}`, outside the workspace", "écrit `{x}`, hors de l'espace de travail")
 OVERWRITES_OUTSIDE = Texts("overwrites `{x}`, outside the workspace", "écrase `{x}`, hors de l'espace de travail")

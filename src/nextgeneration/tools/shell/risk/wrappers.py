@@ -175,6 +175,7 @@ def environment(call: Call) -> Iterator[Ground]:
     yield from _rescue(call, parsed)
     for folder in parsed.values("-C", "--chdir"):
         yield from call.places.read(folder, names_only=True)
+        call.places.enter(folder)
     for text in parsed.values("-S", "--split-string"):
         yield Ground(UNKNOWN, why.RUNS_INLINE, call.name)
         call.judge.line(" ".join([text.text, *(arg.text for arg in parsed.operands)]))

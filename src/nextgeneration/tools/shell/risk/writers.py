@@ -19,6 +19,7 @@ def _network(flags: str, operands: str = "text", **more: object) -> Program:
 _COMPRESS = (
     "-c -d -f -k -l -n -N -q -r -t -v --stdout --decompress --force --keep --list --quiet --recursive --test --verbose"
 )
+_DEEP = ("-r", "--recursive")
 
 WRITERS: dict[str, Program] = {
     "touch": _writer("-a -c -h -m -d= -r=r -t= --no-create --date= --reference=r --time= --no-dereference"),
@@ -32,6 +33,7 @@ WRITERS: dict[str, Program] = {
         "--target-directory=w --no-target-directory --update? --verbose --one-file-system --reflink? "
         "--parents",
         "copy",
+        follows=("-L", "--dereference"),
     ),
     "mv": _writer(
         "-f -i -n -t=w -T -u -v --force --interactive --no-clobber --target-directory=w "
@@ -56,19 +58,20 @@ WRITERS: dict[str, Program] = {
         reason=why.CHANGES,
         numbers=True,
     ),
-    "gzip": Program(_COMPRESS + " --fast --best", "any", numbers=True, check=checks.compress),
-    "gunzip": Program(_COMPRESS, "any", check=checks.compress),
+    "gzip": Program(_COMPRESS + " --fast --best", "any", numbers=True, follows=_DEEP, check=checks.compress),
+    "gunzip": Program(_COMPRESS, "any", follows=_DEEP, check=checks.compress),
     "bzip2": Program(_COMPRESS, "any", numbers=True, check=checks.compress),
     "bunzip2": Program(_COMPRESS, "any", check=checks.compress),
     "xz": Program(_COMPRESS + " -e -T= --threads=", "any", numbers=True, check=checks.compress),
     "unxz": Program(_COMPRESS, "any", check=checks.compress),
-    "zip": _writer("-r -q -v -j -x= -u -9 -1", "write"),
+    "zip": _writer("-r -q -v -j -x= -u -9 -1", "write", follows=_DEEP),
     "unzip": Program("-l -t -p -v -Z -q -o -n -j -d=", operands="any", check=checks.unzip),
     "tar": Program(
         "-c -x -t -r -u -f= -v -z -j -J -C= -p -k -h -a -O --create --extract --get --list --append "
         "--update --file= --verbose --gzip --bzip2 --xz --zstd --directory= --exclude= "
         "--strip-components= --keep-old-files --auto-compress --to-stdout",
         operands="read",
+        lists=True,
         check=checks.tar,
     ),
     # Formatters: they change the files they are given, and nothing else.
