@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from nextgeneration.cli.choices import instead_of
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import brief, escaped
@@ -121,6 +122,7 @@ class Progress:
         self._root = _ROOT.say(voice.lang, id=mission, goal=escaped(brief(goal, 100), newlines=False))
         self._rows: dict[str, Row] = {}
         self._titles: dict[str, str] = {}
+        self._passed: set[str] = set()
         self._planned = 0
         self._fresh: set[str] = set()
         self._drawn = False
@@ -132,6 +134,7 @@ class Progress:
             "task.started": self._started,
             "task.ended": self._ended,
             "effect.intent": self._effect,
+            "effect.again": self._effect,
             "effect.progress": self._effect,
             "effect.outcome": self._supervised,
             "effect.refused": self._supervised,
@@ -264,14 +267,24 @@ class Progress:
             return
         if tool == "model":
             tool = str(event.data.get("model", "")) or tool
+            self._passed_over(tool, event)
             # What a model says grows at its end: that is what is shown.
             room = max(WIDEST_DOING - len(tool) - 2, 0)
             line = f"…{line[1 - room :]}" if len(line) > room > 1 else line
         row = self._row(event, escaped(tool, newlines=False))
         row.doing = escaped(brief(f"{tool}  {line}".strip(), WIDEST_DOING), newlines=False)
 
+    def _passed_over(self, model: str, event: Event) -> None:
+        """Say once that a model is asked in the place of another one."""
+        for line in instead_of(event.data, self._voice.lang):
+            said = f"  {escaped(model, newlines=False)} {line}"
+            if said not in self._passed:
+                self._passed.add(said)
+                self._line(said)
+
     def _supervising(self, event: Event) -> None:
         """The supervisor asks a model."""
+        self._passed_over(str(event.data.get("model", "")), event)
         if event.type != "effect.intent":
             return
         row = self._row(event, _SUPERVISOR[event.task or ""].say(self._voice.lang))

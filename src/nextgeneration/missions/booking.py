@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 NAME = "model"
 NO_USAGE = Usage()
+MAX_NAMED = 8
+"""Models named in one event of the journal beside the one that is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Booking:
 
     Attributes:
         effect: what is recorded of it so far.
+        beside: what the journal says of other models with the next call that is about to be made.
     """
 
     def __init__(self, door: Door, access: ModelAccess, asked: Asked, begun: Effect | None) -> None:
@@ -87,6 +90,13 @@ class Booking:
         self._access = access
         self._asked = asked
         self.effect = begun
+        self.beside: dict[str, Any] = {}
+
+    def instead_of(self, model: str, error: NGError) -> None:
+        """Remember why a model did not answer, for what the journal says of the next one."""
+        passed: dict[str, str] = self.beside.setdefault("instead_of", {})
+        if model in passed or len(passed) < MAX_NAMED:
+            passed[model] = shortened(error.message(self._claim.mission.lang), NOTE)
 
     async def before(self) -> Cost:
         """What earlier tries of this call cost, whose process died or whose task was cut off."""
@@ -137,6 +147,7 @@ class Booking:
         claim.holds.add(hold.id)
         try:
             await books.queue.held(hold.scopes, hold.amount, attempt, wait)
+            self.beside = {}
             shared.at("effect.intent")
             for warning in warnings:
                 await asked_for(self._door, warning)
@@ -165,6 +176,7 @@ class Booking:
             "model": candidate.name,
             "why": shortened(candidate.why.say(self._claim.mission.lang), NOTE),
             "held": hold.amount,
+            **self.beside,
         }
 
     async def give_back(self, hold: Hold) -> None:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.credits.errors import HoldRefused, OverLimit
 from nextgeneration.credits.schema import Hold, HoldStatus
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Usage
+from nextgeneration.kernel.language import Lang, Texts
+from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Usage, Wish
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.access import Candidate, Choice, ModelAccess
 from nextgeneration.missions.aloud import Aloud
 from nextgeneration.missions.billing import Bill
-from nextgeneration.missions.booking import NAME, Asked, Booking
+from nextgeneration.missions.booking import MAX_NAMED, NAME, Asked, Booking
 from nextgeneration.missions.entries import NOTE
 from nextgeneration.missions.errors import EffectRefused, ModelsFailed, OverBudget
 from nextgeneration.missions.leases import Draft
@@ -82,15 +83,19 @@ class Thought:
             raise await self._given_up(error) from None
         refused: HoldRefused | None = None
         last: ModelFailure | None = None
+        if choice.skipped:
+            self._booking.beside = left_out(choice.skipped, self._asked.wish, self._claim.mission.lang)
         for candidate in choice.candidates:
             try:
                 return await self._with(candidate)
             except HoldRefused as error:
                 refused = error
+                self._booking.instead_of(candidate.name, error)
             except ModelFailure as error:
                 last = error
                 if not error.other:
                     break
+                self._booking.instead_of(candidate.name, error)
         if last is None and refused is not None:
             raise await self._over(refused)
         raise await self._given_up(last or self._nobody(choice))
@@ -249,6 +254,13 @@ class Thought:
     async def _ended(self, status: str, outcome: dict[str, Any], problem: dict[str, Any]) -> None:
         spent = self.cost.model_dump(exclude_defaults=True)
         await self._booking.end(status, seal({**outcome, "cost": spent}), problem, self.cost.seconds)
+
+
+def left_out(skipped: Mapping[str, Texts], wish: Wish, lang: Lang) -> dict[str, Any]:
+    """For the journal: why models are not asked at all, first those wished for, then what this very request needs."""
+    names = sorted(reversed(skipped), key=lambda name: name not in wish.prefer)
+    said = {shortened(name, NOTE): shortened(skipped[name].say(lang), NOTE) for name in names[:MAX_NAMED]}
+    return {"skipped": said, **({"skipped_more": len(names) - len(said)} if len(names) > len(said) else {})}
 
 
 class _Heard:

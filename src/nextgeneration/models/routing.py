@@ -72,6 +72,9 @@ def choose(
             resting.append(replace(each, why=_filled(_RESTING, seconds=seconds)))
         else:
             awake.append(each)
+    if awake:
+        # Nobody asks them while another one answers, so that the journal names them with the others left out.
+        skipped.update({each.name: each.why for each in resting})
     candidates = (*awake, *resting)
     return Choice(candidates, _why(candidates), skipped)
 

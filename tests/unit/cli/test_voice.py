@@ -48,6 +48,19 @@ def test_a_plan_of_ids_alone_is_counted(voice):
     assert "no agent fits" in heard(voice, ("mission.planned", None, {"tasks": []}))
 
 
+def test_a_model_in_the_place_of_another_is_told_once(voice):
+    again = {"tool": "model", "model": "lab:b", "instead_of": {"lab:a": "its answer\x1b[31m broke off"}}
+    said = heard(
+        voice,
+        ("task.started", "t1", {"agent": "ada"}),
+        ("effect.intent", "t1", {"tool": "model", "model": "lab:a", "skipped": {"lab:c": "cannot do tools"}}),
+        ("effect.again", "t1", again),
+        ("effect.again", "t1", again),
+    )
+    assert said.count("lab:b in place of lab:a: its answer") == 1
+    assert "\x1b" not in said
+
+
 def test_agents_and_actions_are_told_as_they_change(voice):
     said = heard(
         voice,

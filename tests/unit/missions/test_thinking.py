@@ -40,6 +40,7 @@ class Model:
     local: bool = False
     priced: bool = True
     each: int = 10
+    fit_to: int | None = 300
     why: Texts = LIKED
     asked: list[ModelRequest] = field(default_factory=list)
     failures: list[Any] = field(default_factory=list)
@@ -55,7 +56,7 @@ class Model:
         return 6 * usage.output
 
     def fit(self, request: ModelRequest, amount: int) -> ModelRequest | None:
-        if amount < 300:
+        if self.fit_to is None or amount < self.fit_to:
             return None
         return ModelRequest(request.messages, max_output=amount // 10)
 
@@ -85,7 +86,7 @@ class Gateway:
     @property
     def candidates(self) -> Any:
         def choose(wish: Wish, request: ModelRequest | None = None) -> Any:
-            return Choice(tuple(self.models))
+            return Choice(tuple(self.models), self.skipped)
 
         return choose
 
@@ -458,6 +459,33 @@ async def test_a_listener_never_hears_the_same_twice(bench, think):
     heard: list[str] = []
     await bench.task().think(ASK, WISH, heard.append)
     assert "".join(heard) == "one two three"
+
+
+async def test_the_journal_says_why_other_models_were_not_taken(bench, think):
+    """Whom the router left out, who failed and who was too dear: each named once, with the reason."""
+    first = Model("far:first", says=BadModelRequest(model="far:first", detail="no"))
+    dear = Model("far:dear", each=1_000, fit_to=None)
+    await think(first, dear, Model("far:third"), spend=5_000)
+    await bench.task().think(ASK, WISH)
+    began, again = await bench.events("effect.intent", "effect.again")
+    assert began.data["skipped"] == {"far:other": "no key"}
+    assert "instead_of" not in began.data
+    assert again.data["model"] == "far:third"
+    assert list(again.data["instead_of"]) == ["far:first", "far:dear"]
+    assert "refuses the request" in again.data["instead_of"]["far:first"]
+    assert "mission" in again.data["instead_of"]["far:dear"]
+    assert "skipped" not in again.data, "once for each choice"
+
+
+async def test_what_the_journal_says_of_other_models_is_bounded_and_in_the_missions_language(bench, think):
+    why = Texts("x" * 1_000, "é" * 1_000)
+    await think(Model())
+    bench.access.gateway.skipped = {f"far:{n}": why for n in range(50)} | {"far:liked": why}
+    await bench.task().think(ASK, Wish(("far:liked",)))
+    (began,) = await bench.events("effect.intent")
+    assert list(began.data["skipped"])[:2] == ["far:liked", "far:49"], "those wished for, then the latest reasons"
+    assert len(began.data["skipped"]) + began.data["skipped_more"] == 51
+    assert len(str(began.data)) < 4_000
 
 
 async def test_a_soft_limit_asks_once_before_it_is_passed(bench, think):

@@ -146,6 +146,7 @@ def test_failures_in_a_row_put_a_model_behind_all_others_until_its_pause_is_over
     choice = models.candidates(Wish(purpose="plan"))
     assert names(choice)[-1] == first.name
     assert choice.candidates[-1].why.en == f"left alone for {FIRST_PAUSE:.0f} s after failures"
+    assert choice.skipped[first.name] == choice.candidates[-1].why, "the journal says why another one is asked"
     clock.advance(FIRST_PAUSE + 0.1)
     assert names(models.candidates(Wish(purpose="plan")))[0] == first.name
     first.failed(failed(errors.ModelTimedOut, seconds=3))

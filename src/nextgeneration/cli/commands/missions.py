@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextgeneration.cli.choices import instead_of, left_out
 from nextgeneration.cli.completion import missions as mission_names
 from nextgeneration.cli.options import Debug, FailOn, Json, Jsonl, NoInput, NoRecover, Out, enter, text
 from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
-from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.show import brief, escaped
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ def show(
         for line in await _state(mission, records, voice):
             voice.data(line)
         for event in events:
-            voice.data(_event(event))
+            for line in _event(event, voice.lang):
+                voice.data(line)
         return 0
 
     _recorded(voice, command, no_recover)
@@ -168,9 +170,17 @@ async def _state(mission: Mission, records: Records, voice: Voice) -> list[str]:
     return found
 
 
-def _event(event: Event) -> str:
-    what = escaped(brief(", ".join(f"{k}={v}" for k, v in event.data.items()), 160), newlines=False)
-    return f"{event.seq:>5}  {event.at[11:23]}  {event.type:<18} {event.task or '':<6} {what}".rstrip()
+def _event(event: Event, lang: Lang) -> list[str]:
+    """An event in a line; under the call of a model, why others were not taken."""
+    data = event.data
+    if "model" in data:
+        # Which model and why goes before what tells two calls apart.
+        first = {name: data[name] for name in ("model", "why") if name in data}
+        data = first | {k: v for k, v in data.items() if k not in {"digest", "instead_of", "skipped", "skipped_more"}}
+    what = escaped(brief(", ".join(f"{k}={v}" for k, v in data.items()), 160), newlines=False)
+    head = f"{event.seq:>5}  {event.at[11:23]}  {event.type:<18} {event.task or '':<6} "
+    beside = instead_of(event.data, lang) + left_out(event.data, lang)
+    return [f"{head}{what}".rstrip(), *(f"{'':{len(head)}}{line}" for line in beside)]
 
 
 @app.command(
