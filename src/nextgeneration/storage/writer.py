@@ -30,8 +30,8 @@ T = TypeVar("T")
 GROUP = 256
 """Most operations in one transaction: beyond it the wait of the first outweighs the saved sync."""
 
-PATIENCE = 0.002
-"""How long a group may keep a loop waiting, in seconds."""
+PATIENCE = 0.01
+"""How long a group may keep a loop waiting, in seconds: nobody feels it, and the thread would cost more."""
 
 PATIENT = 5
 """So many groups in a row that took longer show a slow disk, and not a busy machine: then they go to the thread."""
