@@ -37,7 +37,6 @@ credit_holds = Table(
     maybe("settled_at"),
     Index(None, "tenant", "at"),
     Index(None, "tenant", "mission", "attempt"),
-    sqlite_with_rowid=False,
 )
 
 ledger_entries = Table(
@@ -49,7 +48,6 @@ ledger_entries = Table(
     text("account", primary_key=True),
     Column("amount", BigInteger, nullable=False),
     text("at"),
-    sqlite_with_rowid=False,
 )
 
 credit_limits = Table(

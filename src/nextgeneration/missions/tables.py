@@ -66,7 +66,6 @@ journal = Table(
     text("type"),
     maybe("task_id"),
     text("data"),
-    sqlite_with_rowid=False,
 )
 
 tasks = Table(
@@ -104,7 +103,6 @@ effects = Table(
     text("started_at"),
     maybe("ended_at"),
     Column("seconds", Float, nullable=False),
-    sqlite_with_rowid=False,
 )
 # Each call an approval shows is made once: that holds whatever the code above forgets.
 Index(

@@ -161,6 +161,42 @@ def test_a_file_of_the_first_schema_is_brought_up_to_date(path):
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+def test_rows_indexes_and_triggers_survive_the_making_anew_of_their_tables(path):
+    path.parent.mkdir(mode=0o700)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(f"sqlite:///{path}")
+
+    def made():
+        with engine.begin() as connection:
+            known = "SELECT name, type, sql LIKE '%WITHOUT ROWID%' FROM sqlite_master WHERE sql IS NOT NULL"
+            return {name: (kind, without) for name, kind, without in connection.execute(text(known))}
+
+    def to(change, version):
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            change(config, version)
+
+    to(command.upgrade, "0002")
+    before = made()
+    rows = [("local", f"h{n}", "hold", "held", n, "2026") for n in range(5)]
+    with engine.begin() as connection:
+        for row in rows:
+            connection.exec_driver_sql("INSERT INTO ledger_entries VALUES (?, ?, ?, ?, ?, ?)", row)
+    to(command.upgrade, HEAD)
+    after = made()
+    assert set(after) == set(before)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"journal", "effects", "credit_holds", "ledger_entries"}
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT * FROM ledger_entries").all() == rows
+        with pytest.raises(IntegrityError, match="never changed"):
+            connection.exec_driver_sql("DELETE FROM ledger_entries")
+    to(command.downgrade, "0002")
+    assert made() == before
+    engine.dispose()
+
+
 def test_an_upgrade_that_fails_leaves_the_first_schema_and_what_is_in_it(path, monkeypatch):
     from alembic import op
 
