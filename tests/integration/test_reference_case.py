@@ -189,6 +189,18 @@ async def test_the_package_manager_is_only_proposed_and_shows_its_exact_line(mac
     assert not ran.exists()
 
 
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_a_command_that_does_work_here_is_said_to_first(machine, cli, lang):
+    """Where it is and why a shell may not find it is the first thing said, before what other agents looked at."""
+    here = machine.put(machine.bin / "docker-compose", "echo Docker Compose version v2.29.1")
+    (machine.work / "docker-compose.yml").write_text(COMPOSE_FILE)
+    _, done, _ = cli(lang, "run", GOALS[lang], "--workspace", machine.work, "--yes", "--json")
+    first = done["answer"][0]
+    assert first["text"].startswith("system.diagnose_command")
+    assert str(here) in first["quote"]
+    assert "hash -r" in first["quote"]
+
+
 async def test_without_any_remedy_the_answer_is_honest(machine):
     done = await led(machine, "zsh: command not found: frobnicate", approve=False)
     assert done.status == "done"

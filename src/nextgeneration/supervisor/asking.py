@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from nextgeneration.kernel.findings import Finding, Severity
@@ -55,17 +55,15 @@ class Asked:
         return lambda finding: bool(self.words & _named(finding.rule))
 
     def _names(self, finding: Finding) -> bool:
-        subject = plain(finding.cause.partition(":")[2])
-        # Most are not in the goal at all: the expression, made for one subject, is worth making for few.
-        return (
-            bool(subject)
-            and subject in self._plain
-            and re.search(rf"(?<![\w-]){re.escape(subject)}(?![\w-])", self._plain) is not None
-        )
+        return _holds(self._plain, plain(_subject(finding)))
 
     def echoes(self, statement: Statement) -> bool:
         """Whether a statement says nothing but what the goal said itself."""
         return statement.text in self._goal
+
+    def subjects(self, findings: Iterable[Finding]) -> set[str]:
+        """Those subjects of ``findings`` that the goal names."""
+        return {plain(_subject(finding)) for finding in findings if self._names(finding)}
 
     def share(self, statement: Statement) -> float:
         """How much of what a statement is about the goal names, from 0 to 1."""
@@ -79,6 +77,18 @@ def asked_in(goal: str) -> Asked:
     return Asked(goal)
 
 
+def _subject(finding: Finding) -> str:
+    return finding.cause.partition(":")[2]
+
+
+def _holds(text: str, subject: str) -> bool:
+    """Whether a text has the subject as a word of its own."""
+    # Most are not in it at all: the expression, made for one subject, is worth making for few.
+    return (
+        bool(subject) and subject in text and re.search(rf"(?<![\w-]){re.escape(subject)}(?![\w-])", text) is not None
+    )
+
+
 @functools.lru_cache(maxsize=4096)
 def _named(text: str) -> frozenset[str]:
     return frozenset(words(text.replace("_", " "))) - _GENERAL
@@ -87,12 +97,15 @@ def _named(text: str) -> frozenset[str]:
 def quoted(reports: Mapping[str, Report], asked: Asked) -> list[Quoted]:
     """The statements that belong into the answer.
 
-    Of each agent the one that the goal asks about. When it asks about none: all that an agent said who
-    works alone, or who found no fault, so that "no problem" says what was looked at.
+    Of each agent the one that the goal asks about, first those that speak of the very thing it names and that the
+    agent looked at. When it asks about none: all that an agent said who works alone, or who found no fault, so that
+    "no problem" says what was looked at.
     """
     heard = {task: r for task, r in sorted(reports.items()) if r.status is not ReportStatus.SKIPPED}
-    picked = {task: _asked_for(report.statements, asked) for task, report in heard.items()}
-    chosen = [Quoted(task, heard[task].agent, said, asked=True) for task, said in picked.items() if said]
+    best = {task: _asked_for(report, asked) for task, report in heard.items() if report.statements}
+    picked = {task: one for task, one in best.items() if one[:2] > (False, 0.0)}
+    ranked = sorted(picked, key=lambda task: not picked[task][0])
+    chosen = [Quoted(task, heard[task].agent, picked[task][2], asked=True) for task in ranked]
     if not chosen:
         chosen = [
             Quoted(task, report.agent, said, asked=False)
@@ -104,9 +117,14 @@ def quoted(reports: Mapping[str, Report], asked: Asked) -> list[Quoted]:
     return list({one.statement.text: one for one in reversed(chosen)}.values())[::-1][:MAX_QUOTED]
 
 
-def _asked_for(statements: Sequence[Statement], asked: Asked) -> Statement | None:
-    best = max(statements, key=asked.share, default=None)
-    return best if best is not None and asked.share(best) > 0 else None
+def _asked_for(report: Report, asked: Asked) -> tuple[bool, float, Statement]:
+    """The statement the goal asks about most; before it whether it speaks of what the goal names, and its share."""
+    subjects = asked.subjects(report.findings)
+    shares = [
+        (bool(subjects) and any(_holds(plain(said.text), subject) for subject in subjects), asked.share(said), said)
+        for said in report.statements
+    ]
+    return max(shares, key=lambda one: one[:2])
 
 
 def _faults(findings: Iterable[Finding]) -> bool:

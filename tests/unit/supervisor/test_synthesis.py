@@ -255,6 +255,18 @@ def test_the_statement_the_goal_asks_about_is_the_answer():
     assert (first.text, first.quote, first.tasks) == ("system.ports dit :", "tcp 0.0.0.0:80", ("t1",))
 
 
+def test_what_speaks_of_the_thing_the_goal_names_is_quoted_first():
+    """By the findings of the agent that says it: a word that happens to stand in another agent's statement is none."""
+    here = Statement(tool="system.diagnose_command", text="/usr/bin/docker-compose is found through PATH.")
+    facts = Statement(tool="system.platform", about="A recognised command", text="debian 12")
+    chance = Statement(tool="compose.audit", about="Compose files", text="docker-compose.yml: nothing")
+    present = finding(cause="command-missing:docker-compose", holds=False, severity=Severity.INFO)
+    goal = "docker-compose is not recognised as a command"
+    team = {"t1": report("auditor", statements=(chance,)), "t2": report("mender", present, statements=(facts, here))}
+    said = [(agent, tool) for agent, tool, _ in quotes(goal, **team)]
+    assert said == [("mender", "system.diagnose_command"), ("auditor", "compose.audit")]
+
+
 def test_one_agent_alone_tells_all_it_read_and_in_a_team_only_who_found_no_fault():
     clean = report("clean", statements=(DISKS,))
     busy = report("busy", finding(severity=Severity.LOW), statements=(PORTS,))

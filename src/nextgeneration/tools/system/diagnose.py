@@ -127,7 +127,11 @@ class SystemDiagnoseCommand(BaseTool):
                 remedies = proposals(seen, self.host, findings[0].id, context.lang)
                 findings += self._obstacles(seen, bool(remedies), facts, context.lang)
         findings += _advised(steps, meant.command, evidence, context.lang)
-        return result(diagnosis, findings, "\n".join(one.title for one in findings), remedies)
+        said = [one.title for one in findings]
+        if seen is not None and seen.working:
+            # The answer to the goal is then no problem but this: a finding that does not hold is only listed.
+            said.insert(0, findings[0].message)
+        return result(diagnosis, findings, "\n".join(said), remedies)
 
     async def _meant(
         self, named: list[Mention], elsewhere: bool, context: ToolContext
