@@ -19,18 +19,3 @@ class TracesMissing(NGError, ImportError):
         "Installez-le : pip install 'nextgeneration[otel]' ; ou retirez NG_TRACES.",
     )
     exit_code = 2
-
-
-class TracesUnusable(NGError, ValueError):
-    """One of OpenTelemetry's own variables has a value that it cannot have."""
-
-    code = "NG-OBSERVABILITY-002"
-    what = Texts(
-        "Traces cannot be sent as OpenTelemetry's variables say: {detail}",
-        "Les traces ne peuvent être envoyées comme le disent les variables d'OpenTelemetry : {detail}",
-    )
-    mend = Texts(
-        "Correct the OTEL_EXPORTER_OTLP_… variables, or unset NG_TRACES.",
-        "Corrigez les variables OTEL_EXPORTER_OTLP_…, ou retirez NG_TRACES.",
-    )
-    exit_code = 2

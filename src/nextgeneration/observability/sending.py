@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from nextgeneration.observability.errors import TracesMissing, TracesUnusable
+from nextgeneration.observability.errors import TracesMissing
 from nextgeneration.observability.metrics import Family
 from nextgeneration.observability.spans import Mark, Span
 
@@ -125,7 +125,6 @@ def over_http(version: str, size: int) -> Sender:
 
     Raises:
         TracesMissing: the extra is not installed.
-        TracesUnusable: one of those variables cannot be used.
     """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -137,11 +136,7 @@ def over_http(version: str, size: int) -> Sender:
     # It writes a line for each try that fails, in the midst of what a mission shows; what is lost is said at the end.
     logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
     ours = Resource({"service.name": "nextgeneration", "service.version": version})
-    try:
-        exporter = OTLPSpanExporter()
-        resource = ours.merge(OTELResourceDetector().detect())
-    except Exception as error:
-        raise TracesUnusable(detail=type(error).__name__) from None
+    exporter, resource = OTLPSpanExporter(), ours.merge(OTELResourceDetector().detect())
     scope = InstrumentationScope("nextgeneration", version)
 
     def export(spans: Sequence[Span]) -> bool:

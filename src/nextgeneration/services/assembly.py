@@ -23,6 +23,7 @@ from nextgeneration.services.gateways import access_to_models
 from nextgeneration.services.lending import templates_of
 from nextgeneration.services.scratch import ScratchFolders
 from nextgeneration.services.staff import calling
+from nextgeneration.services.tracing import traced
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.settings.tools import ToolSettings
@@ -84,6 +85,7 @@ async def open_services(
     Raises:
         WorkspaceMissing: it is not a folder.
         StorageError: the database cannot be opened.
+        TracesMissing: traces are switched on, and the extra is not installed.
     """
     workspace = workspace.resolve()
     if not workspace.is_dir():
@@ -99,6 +101,7 @@ async def open_services(
         services = _assembled(storage, home, limits, manager, box, models, at)
         host = MissionHost(services.missions, services.supervisor.parts, workspace)
         stack.enter_context(use_host(host))
+        stack.enter_context(traced(services.bus, storage))
         try:
             yield services
         finally:

@@ -19,6 +19,7 @@ from nextgeneration.missions.errors import MissionNotEnded
 from nextgeneration.missions.schema import Approval, ApprovalStatus, Mission, TaskRecord
 from nextgeneration.missions.service import Missions
 from nextgeneration.services.errors import RecordsNotDeleted
+from nextgeneration.services.tracing import traced
 from nextgeneration.settings.credits import CreditSettings
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
@@ -84,7 +85,8 @@ def open_records() -> Iterator[Records]:
         missions = Missions(storage, MissionSettings(), clock=clock)
         home = kept.home.expanduser().absolute()
         books = Credits(storage, CreditSettings(), clock=clock)
-        yield Records(home, missions, missions.approvals, AgentRecords(storage, clock), books, storage)
+        with traced(missions.bus, storage, at_once=False):
+            yield Records(home, missions, missions.approvals, AgentRecords(storage, clock), books, storage)
     finally:
         storage.close()
 

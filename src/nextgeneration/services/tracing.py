@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 from nextgeneration import __version__
 from nextgeneration.events.bus import Bus
@@ -11,7 +12,7 @@ from nextgeneration.events.schema import Event
 from nextgeneration.missions import records
 from nextgeneration.missions.store import MissionStore
 from nextgeneration.observability.sending import Sender, over_http
-from nextgeneration.observability.spans import MissionTrace, Span, nanoseconds
+from nextgeneration.observability.spans import MissionTrace, nanoseconds
 from nextgeneration.settings.traces import TraceSettings
 from nextgeneration.storage.database import Storage
 from nextgeneration.tools.errors import ToolUnknown
@@ -30,12 +31,27 @@ _NAMELESS = frozenset({ToolUnknown.code})
 
 
 class Tracing:
-    """Hears of all missions of a process and sends their spans as they end."""
+    """Hears of all missions of a process and sends their spans as they end.
 
-    def __init__(self, sender: Sender, past: Past) -> None:
-        self._sender = sender
+    Args:
+        settings: how many spans may wait, and for how long the end does.
+        past: a mission's journal so far.
+    """
+
+    def __init__(self, settings: TraceSettings, past: Past) -> None:
+        self._settings = settings
         self._past = past
         self._live: dict[str, MissionTrace] = {}
+
+    @cached_property
+    def sender(self) -> Sender:
+        """What the spans are given to; made when it is first asked for."""
+        return over_http(__version__, self._settings.traces_queue)
+
+    def close(self) -> None:
+        """Send what waits, within the time the settings give."""
+        if "sender" in vars(self):
+            self.sender.close(self._settings.traces_close_seconds)
 
     def hear(self, event: Event) -> None:
         """The next event of any mission."""
@@ -45,7 +61,7 @@ class Tracing:
         if trace is None:
             trace = self._taken_up(event)
         if ended := trace.hear(event):
-            self._sender.send(ended)
+            self.sender.send(ended)
         if event.type in _LEAVES:
             del self._live[event.mission_id]
 
@@ -56,11 +72,10 @@ class Tracing:
         trace = self._live[event.mission_id] = MissionTrace(event.mission_id, _NAMELESS)
         if event.seq > 1:
             before = [one for one in self._past(event.mission_id) if one.seq < event.seq]
-            again = _unsent_since(before)
-            spans: list[Span] = []
-            for one in before:
-                spans += trace.hear(one)
-            self._sender.send(span for span in spans if again is not None and span.end >= again)
+            spans = [span for one in before for span in trace.hear(one)]
+            since = _unsent_since(before)
+            if since is not None:
+                self.sender.send(span for span in spans if span.end >= since)
         return trace
 
 
@@ -85,21 +100,28 @@ def journal_in(storage: Storage) -> Past:
 
 
 @contextmanager
-def traced(bus: Bus, storage: Storage, settings: TraceSettings | None = None) -> Iterator[Sender | None]:
+def traced(bus: Bus, storage: Storage, *, at_once: bool = True) -> Iterator[None]:
     """Send the missions announced on ``bus`` as traces while the block runs, where the settings say so.
+
+    Args:
+        bus: where they are announced.
+        storage: where their journals are.
+        at_once: missions will run: what cannot be sent is an error now. Otherwise nothing is made ready before there is
+            something to send.
 
     Raises:
         TracesMissing: they are switched on, and the extra is not installed.
-        TracesUnusable: they are switched on, and OpenTelemetry's variables cannot be used.
     """
-    settings = settings or TraceSettings()
+    settings = TraceSettings()
     if not settings.traces:
-        yield None
+        yield
         return
-    sender = over_http(__version__, settings.traces_queue)
-    stop = bus.subscribe(Tracing(sender, journal_in(storage)).hear, progress=False)
+    tracing = Tracing(settings, journal_in(storage))
+    if at_once:
+        _ = tracing.sender
+    stop = bus.subscribe(tracing.hear, progress=False)
     try:
-        yield sender
+        yield
     finally:
         stop()
-        sender.close(settings.traces_close_seconds)
+        tracing.close()
