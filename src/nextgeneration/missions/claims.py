@@ -46,7 +46,8 @@ class Claim(Lease):
 
     Attributes:
         effects: every effect of the mission by task and position.
-        waiting: ids of the approvals that tasks of this claim wait for.
+        waiting: ids of the approvals that tasks of this claim wait for, by task and place in it.
+        asked: the places where a question was put under it.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Claim(Lease):
     ) -> None:
         super().__init__(shared, mission)
         self.effects: dict[tuple[str, int], Effect] = {(e.task, e.position): e for e in effects}
-        self.waiting: set[str] = set()
+        self.waiting: dict[tuple[str, str], str] = {}
+        self.asked: set[tuple[str, str]] = set()
         self._tasks: dict[str, TaskRecord] = {task.id: task for task in tasks}
         self._pins: dict[str, Pin] = {pin.name: pin for pin in pins}
         self._plan = mission.plan
@@ -231,7 +233,7 @@ class Claim(Lease):
         Returns:
             False when one of them has been answered meanwhile: the claim stays, go on.
         """
-        waiting = tuple(self.waiting)
+        waiting = tuple(self.waiting.values())
         left = await self._leave(MissionStatus.WAITING, reason, "mission.waiting", unless_decided=waiting)
         if left:
             self._shared.at("mission.waiting")

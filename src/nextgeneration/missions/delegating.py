@@ -23,7 +23,7 @@ from nextgeneration.missions.entries import Permit
 from nextgeneration.missions.errors import OverBudget
 from nextgeneration.missions.judging import Judge, Judged
 from nextgeneration.missions.lineage import Lineage, TaskBudget
-from nextgeneration.missions.outcomes import recorded
+from nextgeneration.missions.outcomes import noted, recorded
 from nextgeneration.missions.performing import Performance, context_of
 from nextgeneration.missions.tainting import Taint
 from nextgeneration.security.permissions import PermissionRules
@@ -197,9 +197,8 @@ class Branch:
         for finding in findings:
             key = next((item.effect for item in finding.evidence if item.effect in made), None)
             if key is not None:
-                check = found.get(key) or Check(
-                    tool=made[key].name, args=unseal(made[key].args, "effects", key)["args"]
-                )
+                about = unseal(made[key].args, "effects", key)
+                check = found.get(key) or Check(tool=made[key].name, args=about.get("made", about["args"]))
                 found[key] = check.model_copy(update={"absent": (*check.absent, finding.id)})
         return list(found.values())
 
@@ -228,7 +227,7 @@ class Delegation(Performance):
         """Let them work, or find out why not. What was allowed when it began goes on without another question."""
         if self._entry.effect is None:
             return await super().run()
-        judged = self._judged(context_of(self._door, self._request.key))
+        judged = self._judged(context_of(self._door, self._request.key), self._entry.effect.edit)
         return await self._call(judged, Permit(), self._seconds_left())
 
     async def _tried(self, judged: Judged, permit: Permit, left: float) -> tuple[str, ToolResult] | BaseException:
@@ -239,7 +238,8 @@ class Delegation(Performance):
             if not delegating(tool):
                 raise InternalError(kind=type(tool).__name__, detail=request.name)
             async with timer:
-                return recorded(await tool.delegate(judged.parsed, self._branch), request.name, request.key)
+                result = await tool.delegate(judged.parsed, self._branch)
+            return recorded(noted(result, judged.edit, self._claim.mission.lang), request.name, request.key)
         except NGError as error:
             if error.control:
                 raise

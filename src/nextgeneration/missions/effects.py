@@ -15,30 +15,30 @@ from typing import Any
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Wish
 from nextgeneration.kernel.reports import Cost
-from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult
+from nextgeneration.kernel.tools import Tool, ToolResult
 from nextgeneration.missions.access import ModelAccess
-from nextgeneration.missions.asking import Asking, Question
+from nextgeneration.missions.asking import Asking
 from nextgeneration.missions.booking import NAME as MODEL
 from nextgeneration.missions.booking import Asked, Booking
 from nextgeneration.missions.claims import Claim
+from nextgeneration.missions.consent import Consent
 from nextgeneration.missions.delegating import Branch, Delegation, cost_below, delegating
 from nextgeneration.missions.entries import Entry, Request, requested
-from nextgeneration.missions.errors import EffectMismatch, EffectRefused, OverBudget, Parked
+from nextgeneration.missions.errors import OverBudget, Parked
 from nextgeneration.missions.flights import Flights
-from nextgeneration.missions.grants import Grant, Granted
-from nextgeneration.missions.judging import Call, Judge, Judged, Offer, Policy, identity, said
+from nextgeneration.missions.grants import Grant
+from nextgeneration.missions.judging import Call, Judge, Offer, Policy
 from nextgeneration.missions.keeping import Keeping
 from nextgeneration.missions.knowing import Knowing
 from nextgeneration.missions.lineage import Lineage, Tally, TaskBudget, Unit
 from nextgeneration.missions.outcomes import refusal, replayed
-from nextgeneration.missions.performing import Performance, context_of
+from nextgeneration.missions.performing import Performance
 from nextgeneration.missions.records import Effect
-from nextgeneration.missions.schema import ApprovalStatus
 from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.missions.thinking import Listen, Thought, cost_of, models_failed, replayed_thought
 from nextgeneration.missions.together import Together
 from nextgeneration.models.errors import NoModel
-from nextgeneration.security.permissions import PermissionRules, Verdict
+from nextgeneration.security.permissions import PermissionRules
 
 __all__ = ["Call", "Door", "Grant", "Offer", "Policy", "TaskBudget", "TaskDoor"]
 
@@ -115,7 +115,7 @@ class Door:
         return TaskDoor(self, lineage, agent, judge, revision, guided)
 
 
-class TaskDoor(Keeping, Together, Knowing):
+class TaskDoor(Keeping, Consent, Together, Knowing):
     """The door of one run of one task.
 
     Positions are given when a call is issued, in program order, before anything runs: the same program gives the same
@@ -335,67 +335,3 @@ class TaskDoor(Keeping, Together, Knowing):
             if recorded is None and not thought.cost.model_calls:
                 self._door.tally.take(self.task, "model_calls", -1)
         return found
-
-    # -- looking and asking without doing ----------------------------------------------------------------------------
-
-    async def offer(self, tool: str, args: Mapping[str, Any]) -> Offer:
-        """Judge a call without making it: what an action is proposed with. Nothing is recorded.
-
-        Raises:
-            ToolUnknown, BadArguments, …: it could not be made.
-        """
-        judged = self._judged(Call(tool, args))
-        return Offer(
-            tool=judged.name,
-            args=judged.args,
-            assessment=judged.assessment,
-            preview=judged.preview(self._context()),
-            verdict=judged.decision.verdict,
-            why=said(judged.decision.why, self._claim.mission.lang),
-            digest=judged.digest,
-        )
-
-    async def authorise(self, calls: Sequence[Call], reason: str, kind: str = "action", key: str = "") -> Grant:
-        """Ask once for a list of calls shown on one card.
-
-        Args:
-            calls: exactly these may then be made, each once, with ``call(…, grant=…)``.
-            reason: why, in words.
-            kind: the kind of question.
-            key: tells several questions of one task apart.
-
-        Raises:
-            EffectRefused: a rule denies one of them, or a human said no.
-            Parked: the question is put.
-        """
-        self._ready(self.parked)
-        slot = f"key:{key}"
-        asked = [identity(self._judge.tool(call.tool).spec.name, call.args) for call in calls]
-        found = await self._door.asking.latest(self.task, slot)
-        if found is not None and found.status is ApprovalStatus.APPROVED and self._begun(found.id):
-            grant = Grant.of(found)
-            if [granted.digest for granted in grant.calls] != asked:
-                recorded = {"recorded": found.title, "recorded_digest": found.digest}
-                raise EffectMismatch(key=f"{self.task}/{slot}", **recorded, asked=reason, asked_digest=",".join(asked))
-            return grant
-        judged = tuple(self._judged(call) for call in calls)
-        for one in judged:
-            if one.decision.verdict is Verdict.DENY:
-                why = said(one.decision.why, self._claim.mission.lang)
-                raise EffectRefused(tool=one.name, why=why)
-        if all(one.decision.verdict is Verdict.ALLOW for one in judged):
-            return Grant(None, "rule:permissions", tuple(Granted.of(one) for one in judged))
-        question = Question(self.task, self.agent, self.revision, slot, kind, judged, reason)
-        with self._noted():
-            return Grant.of(await self._door.asking.answer(question, self._context()))
-
-    def _begun(self, approval: str) -> bool:
-        return any(effect.approval == approval for effect in self._claim.effects.values())
-
-    def _judged(self, call: Call) -> Judged:
-        tool = self._judge.tool(call.tool)
-        args = dict(call.args)
-        return self._judge.judge(tool, args, identity(tool.spec.name, args), self._context(), self._taint())
-
-    def _context(self) -> ToolContext:
-        return context_of(self._door, "")

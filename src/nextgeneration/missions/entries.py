@@ -18,6 +18,7 @@ from nextgeneration.missions.grants import Grant
 from nextgeneration.missions.judging import Judge, Judged, identity
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.records import Effect
+from nextgeneration.missions.schema import Edit
 from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.errors import RecordDamaged
@@ -140,7 +141,7 @@ class Entry:
         request, claim, shared = self._request, self._claim, self._shared
         before = self.effect
         at = iso(claim.clock.now())
-        effect = self._fresh(judged.assessment.label.value, "intent", judged.assessment.conditions, at)
+        effect = self._fresh(judged.assessment.label.value, "intent", judged.assessment.conditions, at, judged.edit)
         effect.approval, effect.approval_call = permit.approval, permit.call
         if before is not None and permit.approval is None:
             effect.approval, effect.approval_call = before.approval, before.approval_call
@@ -166,6 +167,8 @@ class Entry:
         }
         if permit.approved:
             data["approval"] = permit.approval or permit.retry or ""
+        if judged.edit is not None:
+            data["edited_by"] = judged.edit.by
         shared.at("effect.judged")
         draft = Draft("effect.intent", data, request.task)
         await claim.commit(draft, change=change, calls=1, then=lambda: self._known(effect))
@@ -225,8 +228,9 @@ class Entry:
     def _known(self, effect: Effect) -> None:
         self.effect = self._claim.effects[effect.task, effect.position] = effect
 
-    def _fresh(self, label: str, status: str, conditions: dict[str, str], at: str) -> Effect:
+    def _fresh(self, label: str, status: str, conditions: dict[str, str], at: str, edit: Edit | None = None) -> Effect:
         request = self._request
+        made = {} if edit is None else {"made": edit.args, "edited_by": edit.by}
         return Effect(
             task=request.task,
             position=request.position,
@@ -236,7 +240,7 @@ class Entry:
             label=label,
             status=status,
             attempt=self._claim.attempt,
-            args=seal({"args": request.args, "conditions": conditions}),
+            args=seal({"args": request.args, "conditions": conditions, **made}),
             outcome=None,
             approval=None,
             approval_call=None,

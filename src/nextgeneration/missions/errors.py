@@ -337,7 +337,7 @@ class VerdictRefused(ApprovalError, ValueError):
 
     code = "NG-APPROVAL-006"
     what = Texts("{verdict} is no answer to {approval}", "{verdict} n'est pas une réponse à {approval}")
-    mend = Texts("Answer one of: {choices}.", "Répondez par : {choices}.")
+    mend = Texts("Answer one of {choices}: `{command}`.", "Répondez par {choices} : `{command}`.")
     exit_code = 2
 
 
@@ -348,6 +348,29 @@ class DeciderRefused(ApprovalError, PermissionError):
     what = Texts("{by} may not answer approvals", "{by} ne peut pas répondre aux demandes d'accord")
     mend = Texts("Answer as human:<name>.", "Répondez en tant que human:<nom>.")
     exit_code = 5
+
+
+class ApprovalReplaced(ApprovalAlreadyDecided):
+    """What was asked changed, and another question stands for it."""
+
+    code = "NG-APPROVAL-008"
+    what = Texts("{approval} no longer stands; {instead} does", "{approval} ne vaut plus ; {instead} la remplace")
+    mend = Texts(
+        "Look at what is asked now: `nextgen approvals show {instead}`.",
+        "Voyez ce qui est demandé maintenant : `nextgen approvals show {instead}`.",
+    )
+
+
+class EditRefused(ApprovalError, ValueError):
+    """What is asked cannot be changed, or not into this."""
+
+    code = "NG-APPROVAL-009"
+    what = Texts("{approval} cannot be edited: {why}", "{approval} ne peut être modifiée : {why}")
+    mend = Texts(
+        "Nothing was changed, it is asked as before: `nextgen approvals show {approval}`.",
+        "Rien n'a changé, elle est posée comme avant : `nextgen approvals show {approval}`.",
+    )
+    exit_code = 2
 
 
 def remade(code: str, where: str | None, values: dict[str, Any]) -> NGError | None:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nextgeneration.missions.judging import Judged, identity
-from nextgeneration.missions.schema import Approval
+from nextgeneration.missions.schema import Approval, Edit, asked_args
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """One call of a grant, with the judgement it was approved under."""
+    """One call of a grant, with the judgement it was approved under.
+
+    ``digest`` is of what the task asks for, ``edit`` what a human put in place of that.
+    """
 
     tool: str
     digest: str
     label: str
     conditions: tuple[tuple[str, str], ...]
+    edit: Edit | None = field(default=None, hash=False)
 
     @classmethod
     def of(cls, judged: Judged) -> Granted:
         """A call as it is judged now."""
-        assessment = judged.assessment
-        return cls(judged.name, judged.digest, assessment.label.value, tuple(sorted(assessment.conditions.items())))
+        label, conditions = judged.assessment.label.value, tuple(sorted(judged.assessment.conditions.items()))
+        return cls(judged.name, judged.digest, label, conditions, judged.edit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,10 @@ class Grant:
         calls = tuple(
             Granted(
                 call["tool"],
-                identity(call["tool"], call["args"]),
+                identity(call["tool"], asked_args(call)),
                 call["label"],
                 tuple(sorted(call["conditions"].items())),
+                Edit.of(call),
             )
             for call in approval.card["calls"]
         )

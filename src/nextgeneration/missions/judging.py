@@ -14,6 +14,7 @@ from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.show import escaped, shortened
 from nextgeneration.kernel.tools import Preview, Tool, ToolContext
+from nextgeneration.missions.schema import Edit
 from nextgeneration.missions.tainting import CLEAN, Taint, tainted
 from nextgeneration.security.permissions import Decision, PermissionRules, Verdict, decide
 from nextgeneration.tools.base import parse_args, subjects_of
@@ -51,7 +52,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A call with everything that was found out about it."""
+    """A call with everything that was found out about it.
+
+    Attributes:
+        args: what it would be called with.
+        digest: of what the task asked for, by which it is recognised again.
+        edit: what a human put in place of that.
+    """
 
     tool: Tool
     name: str
@@ -60,6 +67,7 @@ class Judged:
     digest: str
     assessment: Assessment
     decision: Decision
+    edit: Edit | None = None
 
     def preview(self, context: ToolContext) -> Preview:
         """What a human is shown. Made only when somebody looks: a diff costs more than a judgement."""
@@ -68,7 +76,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What would happen if a call were made now."""
+    """What would happen if a call were made now; ``edited_by``: who changed what it would be made with."""
 
     tool: str
     args: dict[str, Any]
@@ -77,6 +85,7 @@ class Offer:
     verdict: Verdict
     why: str
     digest: str
+    edited_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,24 @@ class Judge:
     levels: Sequence[PermissionRules]
     policy: Policy
     above: tuple[Sequence[PermissionRules], ...] = ()
+
+    def bounds(self, after: Taint) -> dict[str, Any]:
+        """By what a call is judged, as plain JSON: what a human puts in its place is judged by the same."""
+        return {
+            "levels": [level.model_dump(mode="json") for level in self.levels],
+            "above": [[level.model_dump(mode="json") for level in levels] for levels in self.above],
+            "after": {"untrusted": list(after.untrusted), "secret": list(after.secret)},
+        }
+
+    @classmethod
+    def within(cls, bounds: Mapping[str, Any], tools: Mapping[str, Tool], policy: Policy) -> tuple[Judge, Taint]:
+        """The judge that ``bounds`` are of, and what the author of the call had read."""
+        levels, *above = (
+            tuple(PermissionRules.model_validate(level) for level in levels)
+            for levels in (bounds["levels"], *bounds["above"])
+        )
+        after = bounds["after"]
+        return cls(tools, levels, policy, tuple(above)), Taint(tuple(after["untrusted"]), tuple(after["secret"]))
 
     def tool(self, name: str) -> Tool:
         """The tool of this name.
@@ -111,9 +138,23 @@ class Judge:
         return ToolUnknown(name=shortened(escaped(name, newlines=False), 80), hint=f" ({close[0]}?)" if close else "")
 
     def judge(
-        self, tool: Tool, args: dict[str, Any], identity: str, context: ToolContext, after: Taint = CLEAN
+        self,
+        tool: Tool,
+        args: dict[str, Any],
+        identity: str,
+        context: ToolContext,
+        after: Taint = CLEAN,
+        edit: Edit | None = None,
     ) -> Judged:
-        """Parse, assess and decide one call; ``after`` is what its author had read.
+        """Parse, assess and decide one call.
+
+        Args:
+            tool: what is called.
+            args: what the task asks for.
+            identity: the digest of that.
+            context: for the tool.
+            after: what its author had read.
+            edit: what a human put in place of ``args``.
 
         Raises:
             BadArguments: the arguments do not fit.
@@ -121,6 +162,7 @@ class Judge:
             NGError: the tool cannot judge it, such as a path outside the workspace.
         """
         spec = tool.spec
+        args = args if edit is None else edit.args
         parsed = parse_args(tool, args)
         assessment = tool.assess(parsed, context)
         if assessment.label.rank < spec.risk.rank:
@@ -138,7 +180,7 @@ class Judge:
             raise NetworkOff(tool=spec.name)
         if decision.withheld:
             assessment = assessment.raised(assessment.label, decision.why.say(context.lang))
-        return Judged(tool, spec.name, args, parsed, identity, assessment, decision)
+        return Judged(tool, spec.name, args, parsed, identity, assessment, decision, edit)
 
 
 def identity(name: str, args: Mapping[str, Any]) -> str:
@@ -151,7 +193,8 @@ def identity(name: str, args: Mapping[str, Any]) -> str:
 
 
 def shown(judged: Judged, context: ToolContext) -> dict[str, Any]:
-    """One call as an approval's card shows it."""
+    """One call as an approval's card shows it; one that a human edited with what the task had asked for."""
+    edit = judged.edit
     return {
         "tool": judged.name,
         "args": judged.args,
@@ -160,6 +203,7 @@ def shown(judged: Judged, context: ToolContext) -> dict[str, Any]:
         "conditions": dict(judged.assessment.conditions),
         "preview": judged.preview(context).model_dump(mode="json"),
         "verdict": judged.decision.verdict.value,
+        **({} if edit is None else {"asked": edit.asked, "edited_by": edit.by}),
     }
 
 

@@ -7,12 +7,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nextgeneration.kernel.canonical import canonical
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.findings import Evidence, Finding
 from nextgeneration.kernel.language import Lang, Texts
+from nextgeneration.kernel.show import escaped, shortened
 from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions.errors import OutcomeTooLarge, ToolFailed, remade
 from nextgeneration.missions.records import Effect
+from nextgeneration.missions.schema import Edit
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import encoded, plain, seal, seal_json, unseal, unsealed
 
@@ -23,6 +26,23 @@ UNCONFIRMED = Texts(
     "This call was interrupted; that it was done is confirmed by {by}. Its own result is not known.",
     "Cet appel a été interrompu ; qu'il ait été fait est confirmé par {by}. Son propre résultat n'est pas connu.",
 )
+
+
+EDITED = Texts(
+    "{by} changed the arguments of this call before it was made: {args}",
+    "{by} a changé les arguments de cet appel avant qu'il soit fait : {args}",
+)
+SHOWN_ARGS = 2000
+"""Characters of edited arguments that the result of their call repeats."""
+
+
+def noted(result: ToolResult, edit: Edit | None, lang: Lang) -> ToolResult:
+    """``result`` with the note that the call was not made as it was asked for: an agent must not think it was."""
+    if edit is None:
+        return result
+    args = shortened(canonical(edit.args).decode(), SHOWN_ARGS)
+    note = EDITED.say(lang, by=escaped(edit.by, newlines=False), args=args)
+    return result.model_copy(update={"text": f"{note}\n{result.text}".rstrip()})
 
 
 def recorded(result: ToolResult, tool: str, key: str) -> tuple[str, ToolResult]:

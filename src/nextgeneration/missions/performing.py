@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.events.schema import Event
@@ -26,9 +27,9 @@ from nextgeneration.missions.errors import (
 )
 from nextgeneration.missions.grants import Grant, Granted
 from nextgeneration.missions.judging import Judge, Judged, said
-from nextgeneration.missions.outcomes import failed, failure, recorded, refusal, unconfirmed
+from nextgeneration.missions.outcomes import failed, failure, noted, recorded, refusal, unconfirmed
 from nextgeneration.missions.records import Effect
-from nextgeneration.missions.schema import ApprovalStatus
+from nextgeneration.missions.schema import ApprovalStatus, Edit
 from nextgeneration.security.permissions import Verdict
 from nextgeneration.tools.errors import ToolTimedOut
 
@@ -89,8 +90,9 @@ class Performance:
         """Make the call, or find out why not."""
         request = self._request
         context = context_of(self._door, request.key)
+        edit = await self._edit()
         try:
-            judged = self._judged(context)
+            judged = self._judged(context, edit)
         except NGError as error:
             if error.control:
                 raise
@@ -111,12 +113,21 @@ class Performance:
             raise
         return await self._call(judged, permit, left)
 
-    def _judged(self, context: ToolContext) -> Judged:
+    async def _edit(self) -> Edit | None:
+        """What a human put in place of this call: on the card that stands for it, or as it was begun."""
+        request, effect = self._request, self._entry.effect
+        if request.grant is not None and request.grant.approval is not None:
+            place = self._place(request.grant)
+            return None if place is None else request.grant.calls[place].edit
+        (edit,) = await self._door.asking.edits(request.task, str(request.position), (request.digest,))
+        return edit or (None if effect is None else effect.edit)
+
+    def _judged(self, context: ToolContext, edit: Edit | None) -> Judged:
         request = self._request
         if request.wrong is not None or request.tool is None:
             raise request.wrong or InternalError(kind="Request", detail=request.name)
         try:
-            return self._judge.judge(request.tool, request.args, request.digest, context, request.after)
+            return self._judge.judge(request.tool, request.args, request.digest, context, request.after, edit)
         except NGError:
             raise
         except Exception as error:
@@ -139,32 +150,36 @@ class Performance:
                 return permit
         verdict = judged.decision.verdict
         lang = self._claim.mission.lang
-        if verdict is Verdict.ALLOW:
+        if verdict is Verdict.ALLOW and judged.edit is None:
             return Permit()
         why = said(judged.decision.why, lang)
         if verdict is Verdict.DENY:
             raise EffectRefused(tool=request.name, why=why)
         question = self._question(str(request.position), "call", judged, why)
+        question = replace(question, judge=self._judge, after=request.after)
         approval = await self._door.asking.answer(question, context)
         return Permit(approval.id, 0, approval.digest)
 
     def _granted(self, judged: Judged, grant: Grant, approval: str) -> Permit | None:
         """The place in a grant; ``None`` when the call needs no grant any more."""
-        request = self._request
-        effects = self._claim.effects.values()
-        mine = self._entry.effect
-        used = {
-            e.approval_call for e in effects if e.approval == approval and e.approval_call is not None and e is not mine
-        }
-        place = grant.place(request.digest, used)
-        if place is None:
+        request, place = self._request, self._place(grant)
+        if place is None or grant.calls[place].edit != judged.edit:
             raise GrantMismatch(approval=approval, tool=request.name)
         shown, now = grant.calls[place], Granted.of(judged)
         if (shown.label, shown.conditions) == (now.label, now.conditions):
             return Permit(approval, place, grant.digest)
-        if judged.decision.verdict is Verdict.ALLOW:
+        if judged.decision.verdict is Verdict.ALLOW and judged.edit is None:
             return None
         raise ApprovalStale(tool=request.name, why=_difference(shown, now))
+
+    def _place(self, grant: Grant) -> int | None:
+        """The place of this call in a grant: the one it was begun under, else the first that is left."""
+        mine, digest = self._entry.effect, self._request.digest
+        if mine is not None and mine.approval == grant.approval and mine.approval_call is not None:
+            return mine.approval_call if grant.calls[mine.approval_call].digest == digest else None
+        effects = self._claim.effects.values()
+        used = {e.approval_call for e in effects if e.approval == grant.approval and e.approval_call is not None}
+        return grant.place(digest, used)
 
     def _question(self, slot: str, kind: str, judged: Judged, why: str) -> Question:
         request = self._request
@@ -259,7 +274,7 @@ class Performance:
                 result: object = await judged.tool.call(judged.parsed, context)
             if not isinstance(result, ToolResult):
                 return InternalError(kind="ToolResult", detail=f"{request.name} returned {type(result).__name__}")
-            return recorded(result, request.name, request.key)
+            return recorded(noted(result, judged.edit, self._claim.mission.lang), request.name, request.key)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from nextgeneration.missions.schema import (
     Approval,
     ApprovalStatus,
     Budget,
+    Edit,
     Mission,
     MissionLine,
     MissionOptions,
@@ -45,7 +46,7 @@ class Effect:
     Attributes:
         rule: ``pure``, ``idempotent``, ``once``, or ``record`` for what is no tool call.
         status: ``intent`` (begun, outcome unknown), ``done``, ``failed`` or ``refused``.
-        args: sealed ``{"args": …, "conditions": …}``.
+        args: sealed ``{"args": …, "conditions": …}``; with ``made`` and ``edited_by`` when a human changed it.
         outcome: sealed JSON; ``None`` while the outcome is unknown.
     """
 
@@ -81,6 +82,12 @@ class Effect:
         """What the judgement rested on when the call was begun."""
         found = unseal(self.args, "effects", f"{self.task}/{self.position}")
         return cast("dict[str, str]", found.get("conditions") or {})
+
+    @property
+    def edit(self) -> Edit | None:
+        """What a human had put in place of what the task asked for, when the call was begun."""
+        found = unseal(self.args, "effects", f"{self.task}/{self.position}")
+        return Edit(found["args"], found["made"], found["edited_by"]) if "made" in found else None
 
 
 _STATES = frozenset({"intent", "done", "failed", "refused"})
@@ -248,8 +255,3 @@ def approval(row: Row) -> Approval:
         return Approval(status=status, card=card, **{name: values[name] for name in _APPROVAL})
     except ValueError:
         raise RecordDamaged(table="approvals", id=key, detail=str(values["status"])) from None
-
-
-def approval_with(found: Approval, card: dict[str, Any]) -> Approval:
-    """An approval with its card."""
-    return replace(found, card=card)

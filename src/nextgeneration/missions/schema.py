@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -195,6 +196,26 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """What a human put in place of the arguments of a call: ``args`` are used where ``asked`` was asked for."""
+
+    asked: dict[str, Any]
+    args: dict[str, Any]
+    by: str
+
+    @classmethod
+    def of(cls, call: Mapping[str, Any]) -> Edit | None:
+        """The edit of a call as a card shows it; ``None`` when it is as the task asked for it."""
+        return cls(call["asked"], call["args"], call["edited_by"]) if "asked" in call else None
+
+
+def asked_args(call: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments the task asked for, of a call as a card shows it."""
+    args: dict[str, Any] = call.get("asked", call["args"])
+    return args
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """One question put to a human, and the answer.
 
@@ -223,3 +244,10 @@ class Approval:
     def choices(self) -> tuple[str, ...]:
         """The answers it can have."""
         return CHOICES.get(self.kind, ())
+
+    @property
+    def command(self) -> str:
+        """The command that answers it."""
+        if self.kind == "in_doubt":
+            return f"nextgen approvals settle {self.id} {'|'.join(self.choices)}"
+        return f"nextgen approvals approve {self.id}"

@@ -274,6 +274,11 @@ class MissionStore:
         found = connection.execute(statement).scalars().all()
         return found[0] if found else None
 
+    def count(self, connection: Connection, mission: str, events: int) -> int:
+        """Count events that are nobody's who works on the mission; the journal's new length."""
+        statement = update(missions).where(_M.id == mission).values(seq=_M.seq + events).returning(_M.seq)
+        return int(connection.execute(statement).scalar_one())
+
     def journal(self, connection: Connection, mission: str, after: int, limit: int | None) -> list[Row]:
         """``seq, at, type, task_id, data`` of the events after ``after``."""
         c = journal.c

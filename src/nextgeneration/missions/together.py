@@ -11,6 +11,7 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.missions.errors import EffectRefused
 from nextgeneration.missions.grants import Grant
 from nextgeneration.missions.judging import Call, Judged, identity
+from nextgeneration.missions.schema import asked_args
 from nextgeneration.security.permissions import Verdict
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Together:
         found = await self._door.asking.latest(self.task, f"key:{key}")
         if found is not None:
             # Asked before: it is about the calls that were shown, whatever would be asked for now.
-            shown = {identity(call["tool"], call["args"]) for call in found.card["calls"]}
+            shown = {identity(call["tool"], asked_args(call)) for call in found.card["calls"]}
             asked = [call for call in made if identity(call.tool, call.args) in shown]
         else:
             asked = [call for call in made if self._asks(call)]

@@ -82,13 +82,14 @@ async def test_a_card_says_everything_and_its_digest_is_over_everything_but_itse
     await bench.start()
     approval = await bench.approvals.get(await parked(bench))
     card = dict(approval.card)
-    own = {name: card.pop(name) for name in ("id", "digest", "created_at", "expires_at", "choices")}
+    own = {name: card.pop(name) for name in ("id", "digest", "created_at", "expires_at", "choices", "bounds")}
     assert own == {
         "id": approval.id,
         "digest": approval.digest,
         "created_at": approval.created_at,
         "expires_at": approval.expires_at,
         "choices": ["approved", "rejected"],
+        "bounds": {"levels": [], "above": [], "after": {"untrusted": [], "secret": []}},
     }
     assert card == {
         "mission": bench.claim.id,
@@ -243,7 +244,12 @@ async def test_wrong_answers_are_refused_with_what_would_be_right(bench):
     assert len(nobody.value.by) == 80
     with pytest.raises(VerdictRefused) as verdict:
         await bench.approvals.decide(approval, "maybe", "human:ada")
-    assert verdict.value.values == {"verdict": "maybe", "approval": approval, "choices": "approved, rejected"}
+    assert verdict.value.values == {
+        "verdict": "maybe",
+        "approval": approval,
+        "choices": "approved, rejected",
+        "command": f"nextgen approvals approve {approval}",
+    }
     await bench.approvals.decide(approval, "rejected", "human:ada")
     with pytest.raises(ApprovalAlreadyDecided) as twice:
         await bench.approvals.decide(approval, "approved", "human:ada")
