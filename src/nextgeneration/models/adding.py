@@ -12,7 +12,7 @@ from nextgeneration.models.errors import NameUnclear
 from nextgeneration.models.facts import chats
 from nextgeneration.models.probing import ask
 from nextgeneration.settings.keys import Keys
-from nextgeneration.settings.models import ModelPrice, ModelProvider
+from nextgeneration.settings.models import ModelFacts, ModelPrice, ModelProvider
 
 ASK_SECONDS = 5.0
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -29,8 +29,15 @@ _ABSENT = Texts("nothing of this name was added", "rien de ce nom n'a été ajou
 _PAIR = Texts("write it as provider:model", "écrivez-le fournisseur:modèle")
 
 
-def add(home: Path, name: str, provider: ModelProvider, keys: Keys) -> ModelProvider:
+def add(home: Path, name: str, provider: ModelProvider, keys: Keys, *, context: int | None = None) -> ModelProvider:
     """Keep a provider; when it names no models its address is asked for them.
+
+    Args:
+        home: the folder that keeps it.
+        name: its name here.
+        provider: its address, format, key name and models.
+        keys: where its key is looked for.
+        context: tokens that its models hold, prompt and answer together; ``None``: what is known of them otherwise.
 
     Raises:
         NameUnclear: the name, address or key name is none.
@@ -54,6 +61,9 @@ def add(home: Path, name: str, provider: ModelProvider, keys: Keys) -> ModelProv
         if answer is not None:
             provider = provider.model_copy(update={"models": [model for model in answer.models if chats(model)]})
     kept.providers[name] = provider
+    kept.facts.pop(f"{name}:*", None)
+    if context is not None:
+        kept.facts[f"{name}:*"] = ModelFacts(context=context)
     keeping.write(home, kept)
     return provider
 
@@ -73,7 +83,7 @@ def price(home: Path, name: str, given: ModelPrice) -> None:
 
 
 def remove(home: Path, name: str) -> None:
-    """Forget a provider with its prices, or the price of one model.
+    """Forget a provider with its prices and what was said of its models, or the price of one model.
 
     Raises:
         NameUnclear: neither was added.
@@ -86,4 +96,6 @@ def remove(home: Path, name: str) -> None:
         raise NameUnclear(name=name, detail=_ABSENT)
     for key in prices:
         del kept.prices[key]
+    if provider is not None:
+        kept.facts.pop(f"{name}:*", None)
     keeping.write(home, kept)

@@ -45,6 +45,23 @@ def test_what_was_found_is_listed_with_prices_and_uses_and_without_the_key(cli, 
     assert SECRET not in said.out + said.err + json.dumps(facts)
 
 
+def test_what_the_models_at_an_address_hold_is_said_when_it_is_added_and_forgotten_with_it(cli, project):
+    given = ("models", "add", "lab", "--url", "http://llm.example/v1", "--model", "m")
+    assert cli(*given, "--context", "32768", "--json").json["context"] == 32_768
+
+    def held():
+        found = cli("models", "list", "--json", "-w", project).json["models"]
+        return next(model["context"] for model in found if model["model"] == "lab:m")
+
+    assert held() == 32_768
+    assert cli(*given).code == 0
+    assert held() == 8_192
+    assert cli(*given, "--context", "5").code == 2
+    assert cli(*given, "--context", "32768").code == cli("models", "remove", "lab").code == 0
+    assert cli(*given).code == 0
+    assert held() == 8_192
+
+
 def test_a_tiny_call_shows_the_answer_its_time_and_its_cost(cli, monkeypatch):
     with wire.WireServer("openai", models=["m"]) as server:
         assert cli("models", "add", "lab", "--url", server.url).code == 0

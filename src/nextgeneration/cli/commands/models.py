@@ -104,6 +104,18 @@ Dialect = Annotated[
         ),
     ),
 ]
+Context = Annotated[
+    int | None,
+    typer.Option(
+        metavar=text("TOKENS", "JETONS"),
+        min=1_024,
+        max=100_000_000,
+        help=text(
+            "What its models hold, prompt and answer together. Without it: what they say, or what is known of them.",
+            "Ce que contiennent ses modèles, invite et réponse. Sans cela : ce qu'ils disent, ou ce qu'on en sait.",
+        ),
+    ),
+]
 ModelNames = Annotated[
     list[str] | None,
     typer.Option(
@@ -245,6 +257,7 @@ def add(
     key_name: KeyName = "",
     dialect: Dialect = "openai",
     model: ModelNames = None,
+    context: Context = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -270,9 +283,9 @@ def add(
         except ValidationError as error:
             raise NameUnclear(name=dialect, detail=error.errors(include_input=False)[0]["msg"]) from None
         found = keys()
-        kept = keep(models_home(), name, given, found)
+        kept = keep(models_home(), name, given, found, context=context)
         if json:
-            voice.document({"name": name, **kept.model_dump(mode="json")})
+            voice.document({"name": name, **kept.model_dump(mode="json"), "context": context})
         else:
             listed = ", ".join(f"{name}:{each}" for each in kept.models[:5])
             voice.data(_ADDED.say(voice.lang, name=name, models=listed or _NO_LIST.say(voice.lang, name=name)))

@@ -92,6 +92,11 @@ class Calls:
         """The conversation was shortened: looking again is no circle."""
         self._repeats.forget()
 
+    def heard(self, source: str) -> None:
+        """Words came from ``source``, which is no call: what is called or proposed from now on says so."""
+        self._world.heard(source)
+        self.results.heard.add(source)
+
     async def make(self, answer: ModelAnswer, keys: list[bytes]) -> list[Message]:
         """Make the calls of an answer, side by side: what the model is told of each, in its order.
 
