@@ -129,6 +129,7 @@ class Candidate:
     client: ScriptedModel
     why: Texts = _WHY
     local: bool = True
+    context: int = 200_000
     priced: bool = True
 
     @property

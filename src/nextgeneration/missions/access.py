@@ -41,6 +41,11 @@ class Candidate(Protocol):
         """Whether its price is known."""
         ...
 
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and answer together."""
+        ...
+
     def worst(self, request: ModelRequest) -> int:
         """The most that ``request`` can cost."""
         ...

@@ -282,6 +282,13 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
         access = self._door.access
         return access is not None and access.gateway.available(wish)
 
+    def room(self, wish: Wish) -> int:
+        """Tokens that the model holds which is first in line for ``wish`` now; 0: there is none. To be recorded too."""
+        access = self._door.access
+        if access is None or not access.gateway.available(wish):
+            return 0
+        return next((each.context for each in access.gateway.candidates(wish).candidates), 0)
+
     def think(
         self, request: ModelRequest, wish: Wish, listen: Listen | None = None
     ) -> Coroutine[Any, Any, ModelAnswer]:

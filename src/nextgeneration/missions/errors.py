@@ -181,7 +181,7 @@ class ToolFailed(EffectError):
 
 
 class ModelsFailed(EffectError):
-    """No model answered. ``problem`` is the last one's own error."""
+    """No model answered. ``problem`` is the last one's own error; its ``room`` is what a shorter request may have."""
 
     code = "NG-EFFECT-010"
     what = Texts("no model answered: {message}", "aucun modèle n'a répondu : {message}")

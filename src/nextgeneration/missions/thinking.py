@@ -28,7 +28,16 @@ from nextgeneration.missions.errors import EffectRefused, ModelsFailed, OverBudg
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.outcomes import refused_as, remake
 from nextgeneration.missions.records import Effect
-from nextgeneration.models.errors import ModelFailure, ModelTimedOut, ModelUnreachable, NoModel, RubbishAnswer
+from nextgeneration.models.candidates import LEAST_OUTPUT
+from nextgeneration.models.errors import (
+    ContextTooLong,
+    ModelFailure,
+    ModelTimedOut,
+    ModelUnreachable,
+    NoModel,
+    RubbishAnswer,
+)
+from nextgeneration.models.estimating import likely_tokens
 from nextgeneration.models.retries import delay
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import plain, seal, unseal
@@ -62,6 +71,7 @@ class Thought:
         self._asked = asked
         self._booking = Booking(door, access, asked, begun)
         self._seconds_left = seconds_left
+        self._too_long = False
         watched = listen is None and door.claim.shared.bus.watched
         self._aloud = Aloud(door.claim, asked) if watched else None
         heard = self._aloud.say if self._aloud else listen
@@ -93,18 +103,35 @@ class Thought:
                 self._booking.instead_of(candidate.name, error)
             except ModelFailure as error:
                 last = error
+                self._too_long = self._too_long or isinstance(error, ContextTooLong)
                 if not error.other:
                     break
                 self._booking.instead_of(candidate.name, error)
         if last is None and refused is not None:
             raise await self._over(refused)
-        raise await self._given_up(last or self._nobody(choice))
+        raise await self._given_up(last or self._nobody(choice), self._room(choice, last))
 
     def _nobody(self, choice: Choice) -> ModelFailure:
         """Why no model can be asked at all."""
         lang = self._claim.mission.lang
         skipped = "; ".join(f"{name}: {why.say(lang)}" for name, why in choice.skipped.items())
         return NoModel(detail=shortened(skipped, NOTE) or self._asked.wish.purpose)
+
+    def _room(self, choice: Choice, last: ModelFailure | None) -> int:
+        """Tokens that a model would take which this request is too long for; 0 when its length is not why none answers.
+
+        A model that was left out for its length says how much it holds. One that refused the length holds less than
+        was believed: half of what it was asked is as good a guess as any.
+        """
+        if last is not None and not last.other:
+            return 0
+        asked = {candidate.name for candidate in choice.candidates}
+        length = likely_tokens(self._asked.request, 0)
+        all_there = self._access.gateway.candidates(self._asked.wish).candidates
+        rooms = [each.context for each in all_there if each.name not in asked and each.context < length + LEAST_OUTPUT]
+        if self._too_long:
+            rooms.append(length // 2)
+        return max(rooms, default=0)
 
     # -- one model ---------------------------------------------------------------------------------------------------
 
@@ -230,9 +257,11 @@ class Thought:
         self.cost += Cost(credits=charged, input_tokens=known.input, output_tokens=known.output)
         candidate.failed(error)
 
-    async def _given_up(self, error: ModelFailure) -> ModelsFailed:
-        """Record that no model answered; what to raise."""
+    async def _given_up(self, error: ModelFailure, room: int = 0) -> ModelsFailed:
+        """Record that no model answered, and how long a request may be that one would; what to raise."""
         problem = error.problem(self._claim.mission.lang)
+        if room:
+            problem["room"] = room
         await self._ended("failed", {"problem": problem}, problem)
         return models_failed(problem)
 
@@ -258,7 +287,7 @@ class Thought:
 
 def left_out(skipped: Mapping[str, Texts], wish: Wish, lang: Lang) -> dict[str, Any]:
     """For the journal: why models are not asked at all, first those wished for, then what this very request needs."""
-    names = sorted(reversed(skipped), key=lambda name: name not in wish.prefer)
+    names = sorted(skipped, key=lambda name: name in wish.prefer)[::-1]
     said = {shortened(name, NOTE): shortened(skipped[name].say(lang), NOTE) for name in names[:MAX_NAMED]}
     return {"skipped": said, **({"skipped_more": len(names) - len(said)} if len(names) > len(said) else {})}
 

@@ -132,7 +132,7 @@ class Choice:
     Attributes:
         candidates: in order of preference.
         why: what decided, in a line for the journal.
-        skipped: models that were wished for or found and cannot be taken, or only after all others, each with the reason.
+        skipped: models that were wished for or found and cannot be taken, or only after all others: why.
     """
 
     candidates: tuple[Candidate, ...]

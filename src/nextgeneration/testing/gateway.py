@@ -19,6 +19,7 @@ class ScriptedCandidate:
     input: int = 0
     output: int = 0
     local: bool = True
+    context: int = 200_000
     priced: bool = True
     why: Texts = _BECAUSE
     failures: list[Exception] = field(default_factory=list)

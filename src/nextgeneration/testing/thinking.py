@@ -89,6 +89,7 @@ class InstantWorld:
         model: who answers; ``None``: there is no model.
         tools: what can be called.
         needs: what the model can do.
+        context: tokens that the models hold.
         tool_calls: most tool calls; ``None``: any number.
         summaries: who answers questions with the purpose ``compact``; ``None``: nobody.
 
@@ -105,6 +106,7 @@ class InstantWorld:
         *,
         agent: str = "agent",
         needs: Iterable[str] = ("tools", "vision", "structured"),
+        context: int = 200_000,
         tool_calls: int | None = None,
         summaries: ModelClient | None = None,
         workspace: Path = Path("/nonexistent"),
@@ -116,6 +118,7 @@ class InstantWorld:
         self.taken: list[tuple[str, Any]] = []
         self.sources: list[str] = []
         self._needs = frozenset(needs)
+        self._room = context
         self._limit = tool_calls
         self._summaries = summaries
         self._context = ToolContext(workspace=workspace, scratch=workspace)
@@ -154,6 +157,10 @@ class InstantWorld:
     def models(self, wish: Wish) -> bool:
         """Whether the model can do what is wished."""
         return self._chosen(wish) is not None and wish.needs <= self._needs
+
+    def room(self, wish: Wish) -> int:
+        """Tokens that the model holds."""
+        return self._room if self.models(wish) else 0
 
     def _chosen(self, wish: Wish) -> ModelClient | None:
         return self._summaries if wish.purpose == "compact" else self.model

@@ -45,6 +45,7 @@ class Offered:
     why: Texts = field(default_factory=lambda: Texts("liked", "aimé"))
     local: bool = False
     priced: bool = True
+    context: int = 200_000
     name: str = "test:scripted"
 
     def worst(self, request: Any) -> int:

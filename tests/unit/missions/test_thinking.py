@@ -39,6 +39,7 @@ class Model:
     says: Any = "three"
     local: bool = False
     priced: bool = True
+    context: int = 200_000
     each: int = 10
     fit_to: int | None = 300
     why: Texts = LIKED

@@ -46,7 +46,7 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.models import Finish, Message, ModelAnswer, Wish
 from nextgeneration.kernel.reports import Opinion, Report, ReportStatus
 from nextgeneration.kernel.show import brief, clean, shortened
-from nextgeneration.missions.errors import OverBudget
+from nextgeneration.missions.errors import ModelsFailed, OverBudget
 
 if TYPE_CHECKING:
     from nextgeneration.templates.revision import Revision
@@ -284,8 +284,7 @@ class Thinking:
             log.warning("the memory of %s does not answer: %s", self._context.door.agent, error)
             return ()
         if memories:
-            self._world.heard("memory")
-            self._calls.results.heard.add("memory")
+            self._calls.heard("memory")
         return memories
 
     def _played(self) -> list[str]:
@@ -313,24 +312,25 @@ class Thinking:
             NGError: no model answered, or it declined, or said nothing.
         """
         talk, made, world = self._talk, self._made, self._world
-        listen = self._context.listen
         while True:
             if talk.turns >= made.turns:
                 return self._spent()
             if talk.turns + 1 == made.turns:
                 self._closing = True
-            if self._closing and not self._warned:
+            if self._closing and talk.turns and not self._warned:
                 self._warned = True
-                if talk.turns:
-                    talk.say(_CLOSING.say(self._lang))
-            if talk.too_long:
-                await talk.shorten(world, self._gathered, self._lang)
+                talk.say(_CLOSING.say(self._lang))
+            shown = made.only_report if self._closing else self._schemas
+            if talk.too_long and await talk.make_room(world, self._wish, shown, self._gathered, self._lang):
                 self._calls.forget()
-            if self._closing:
-                required = bool(made.only_report)
-                answer = await talk.ask(world, self._wish, made.only_report, listen, required=required)
-            else:
-                answer = await talk.ask(world, self._wish, self._schemas, listen)
+            try:
+                required = self._closing and bool(shown)
+                answer = await talk.ask(world, self._wish, shown, self._context.listen, required=required)
+            except ModelsFailed as error:
+                if not await talk.retreat(error, world, shown, self._gathered, self._lang):
+                    raise
+                self._calls.forget()
+                continue
             ended = await (self._act(answer) if answer.calls else self._hear(answer))
             if ended is not None:
                 return ended

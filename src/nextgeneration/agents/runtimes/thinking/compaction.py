@@ -16,12 +16,14 @@ from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.models import Message, ModelRequest, Wish
 from nextgeneration.kernel.show import brief
 
+PER_MESSAGE = 48
 KEPT_TURNS = 2
 MAX_EXTRACT = 12_000
 MAX_SUMMARIES = 4
 """Summaries by a model in one run; after that extracts only."""
 
 SUMMARY_TOKENS = 1_200
+LEAST_SHOWN = 1_000
 COMPACT = Wish(purpose="compact")
 
 _LEAD = Texts(
@@ -42,8 +44,9 @@ _CUT = Texts("[shortened]", "[abrégé]")
 
 
 def size_of(message: Message) -> int:
-    """Characters a message costs, pictures at a round figure."""
-    size = len(message.text) + 16
+    """Bytes a message costs, as they are counted for whether it fits a model; pictures at a round figure."""
+    text = message.text
+    size = (len(text) if text.isascii() else len(text.encode())) + PER_MESSAGE
     for call in message.calls:
         size += len(str(call.args)) + len(call.raw) + 32
     return size + 4_000 * len(message.images)
@@ -55,7 +58,7 @@ def middle_of(history: Sequence[Message], head: int, kept: int = KEPT_TURNS) -> 
     return turns[-kept] if len(turns) > kept else head
 
 
-def extract(messages: Iterable[Message], findings: Iterable[Finding], lang: Lang) -> str:
+def extract(messages: Iterable[Message], findings: Iterable[Finding], lang: Lang, most: int = MAX_EXTRACT) -> str:
     """What was said, called and shown, one line each, and the findings. The oldest lines go first when it is long."""
     lines: list[str] = []
     for message in messages:
@@ -66,7 +69,7 @@ def extract(messages: Iterable[Message], findings: Iterable[Finding], lang: Lang
         else:
             lines.append("  " + brief(message.text, 400))
     found = [line_of(finding) for finding in findings][:200]
-    room = MAX_EXTRACT - sum(map(len, found))
+    room = most - sum(map(len, found))
     kept: list[str] = []
     for line in reversed(lines):
         room -= len(line) + 1
@@ -85,6 +88,7 @@ def shortened_message(text: str, number: int, lang: Lang) -> Message:
 
 def summary_request(messages: Sequence[Message], room: int, lang: Lang) -> ModelRequest:
     """What a model is asked for a summary of ``messages``, of which it is shown at most ``room`` characters."""
+    room = max(room, LEAST_SHOWN)
     parts = []
     for message in messages:
         calls = "".join(f"\n{call.name} {arguments(call)}" for call in message.calls)

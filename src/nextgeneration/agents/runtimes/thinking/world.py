@@ -60,6 +60,10 @@ class World(Protocol):
         """Whether a model is there for ``wish``."""
         ...
 
+    def room(self, wish: Wish) -> int:
+        """Tokens that the model holds which is first in line for ``wish``; 0: there is none."""
+        ...
+
     def think(
         self, request: ModelRequest, wish: Wish, listen: Callable[[str], None] | None = None
     ) -> Coroutine[Any, Any, ModelAnswer]:
