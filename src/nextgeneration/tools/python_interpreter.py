@@ -38,8 +38,8 @@ class PythonInterpreter(BaseTool):
     spec = ToolSpec(
         name="python_interpreter",
         summary=Texts(
-            "Runs Python code, contained by the kernel, and gives what it prints.",
-            "Exécute du code Python, confiné par le noyau, et rend ce qu'il affiche.",
+            "Runs Python code and gives what it prints.",
+            "Exécute du code Python et rend ce qu'il affiche.",
         ),
         args=PythonArgs,
         result=CommandResult,

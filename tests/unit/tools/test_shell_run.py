@@ -178,10 +178,20 @@ def test_the_preview_shows_exactly_what_runs_with_nothing_hidden(context: ToolCo
     assert "120 s, 2048 MB" in preview.body
 
 
-def test_network_is_a_condition(context: ToolContext) -> None:
-    tool = run_tool(Given(BARE))
+@pytest.mark.bubblewrap
+def test_network_is_a_condition(real: Confinement, context: ToolContext) -> None:
+    tool = run_tool(Given(real))
     off, on = (judged(tool, replace(context, network=network), line="ls").conditions for network in (False, True))
     assert (off["network"], on["network"]) == ("off", "on")
+
+
+def test_what_is_bound_is_what_holds(context: ToolContext) -> None:
+    """Without confinement the network is there, granted or not: an approval says so wherever it names it."""
+    tool = run_tool(Given(BARE))
+    assert judged(tool, context, line="ls").conditions == {"confinement": "none", "network": "on"}
+    assert "# network: on" in tool.preview(parse_args(tool, {"line": "ls"}), context).body  # type: ignore[arg-type]
+    for spec in (one.spec for one in shell.tools(ToolSettings())):
+        assert "contained" not in spec.summary.en, "what a tool is called says nothing about what holds today"
 
 
 @pytest.mark.parametrize(

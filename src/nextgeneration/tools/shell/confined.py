@@ -81,7 +81,8 @@ class Runner:
         found = self._containment.current()
         kind = found.kind if confined else NONE
         self._remember(context, kind)
-        conditions = {"confinement": kind, "network": "on" if context.network or not confined else "off"}
+        # Without confinement nothing keeps a command off the network, whatever the mission was granted.
+        conditions = {"confinement": kind, "network": "on" if context.network or kind == NONE else "off"}
         judged = judged.model_copy(update={"conditions": {**judged.conditions, **conditions}})
         if confined and kind == NONE:
             why = found.describe(context.lang)

@@ -53,8 +53,8 @@ class ShellRun(BaseTool):
     spec = ToolSpec(
         name="shell.run",
         summary=Texts(
-            "Runs a command in the workspace, contained by the kernel.",
-            "Exécute une commande dans l'espace de travail, confinée par le noyau.",
+            "Runs a command in the workspace.",
+            "Exécute une commande dans l'espace de travail.",
         ),
         args=ShellArgs,
         result=CommandResult,

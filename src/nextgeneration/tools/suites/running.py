@@ -84,8 +84,8 @@ class SuiteRun(BaseTool):
     spec = ToolSpec(
         name="test.run",
         summary=Texts(
-            "Runs the project's tests, contained by the kernel, and reads the results.",
-            "Exécute les tests du projet, confinés par le noyau, et lit les résultats.",
+            "Runs the project's tests and reads the results.",
+            "Exécute les tests du projet et lit les résultats.",
         ),
         args=RunArgs,
         result=RunResult,
