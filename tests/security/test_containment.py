@@ -133,7 +133,7 @@ async def test_no_descriptor_of_the_world_outside_the_mounts_is_inherited(
 CONTROL = [
     ".git/hooks/pre-commit", ".git/config", ".nextgen/settings.json", ".env", ".mcp.json", ".vscode/tasks.json",
     ".claude/settings.json", ".cursor/mcp.json", ".bashrc", ".profile", ".zshrc", ".envrc", ".gitmodules",
-    ".husky/pre-commit", ".npmrc",
+    ".husky/pre-commit", ".npmrc", ".windsurf/mcp_config.json",
 ]  # fmt: skip
 
 

@@ -66,6 +66,7 @@ CONTROL_FILES = (
     ControlFile(".pre-commit-config.yaml", _HOOKS, refused=False),
     ControlFile(".nextgen", _OURS),
     *(ControlFile(name, _AGENT) for name in (".mcp.json", ".claude", ".codex", ".cursor", ".gemini")),
+    *(ControlFile(name, _AGENT) for name in (".windsurf", ".roo", ".kiro", ".amazonq")),
     *(ControlFile(name, _EDITOR) for name in (".vscode", ".idea", ".zed", ".exrc", ".nvim.lua", ".dir-locals.el")),
     ControlFile(".devcontainer", _EDITOR, refused=False),
     ControlFile(".env", _ENVIRONMENT),
