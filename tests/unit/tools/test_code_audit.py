@@ -109,12 +109,22 @@ async def test_everything_is_said_in_french(context: ToolContext) -> None:
 
 
 async def test_notes_left_behind_are_one_finding_a_file(context: ToolContext) -> None:
-    text = "".join(f"x = {n}  # TODO: item {n}\n" for n in range(9)) + 'WORDS = "TODO"\ntodo = TODO_LIST\n// HACK\n'
+    text = "".join(f"x = {n}  # TODO: item {n}\n" for n in range(9)) + 'WORDS = "TODO"\ntodo = TODO_LIST\n# HACK\n'
     write(context, {"a.py": text, "b.py": "# nothing\n", "c.md": "TODO: write\n"})
     (finding,) = (await run(context, "code.todos")).findings
     assert finding.data["counts"] == {"TODO": 9, "HACK": 1}
     assert finding.evidence[0].excerpt.startswith("1: TODO: item 0\n2: ")
     assert finding.severity is Severity.INFO
+
+
+async def test_in_python_only_comments_hold_notes(context: ToolContext) -> None:
+    """Strings, expressions and documentation that look like a comment are none."""
+    text = 'TAGS = re.compile(r\'#.*(TODO|FIXME) \')\nx = \'# TODO: no\'\n"""\n# TODO no\n"""\ny = 1  # FIXME: yes\n'
+    write(context, {"a.py": text, "b.py": "z = (  # XXX yes\n", "c.js": "let s = 1 // HACK yes\n"})
+    found = (await run(context, "code.todos")).findings
+    assert [finding.data["counts"] for finding in found] == [{"FIXME": 1}, {"XXX": 1}, {"HACK": 1}]
+    assert found[0].location is not None
+    assert found[0].location.line == 6
 
 
 async def test_a_project_is_told_what_it_lacks_only_when_looked_at_whole(context: ToolContext) -> None:

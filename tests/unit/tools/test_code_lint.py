@@ -136,6 +136,18 @@ async def test_the_projects_own_configuration_neither_runs_nor_silences(context:
     assert "code.lint.F821" in rules(await run(context))
 
 
+async def test_what_only_one_way_to_read_annotations_finds_is_not_said(context: ToolContext) -> None:
+    """A project that does not say its Python may look annotations up where they stand, or only when asked."""
+    typed = 'from typing import TypeVar\n\nT = TypeVar("T")\n\n\ndef same(x: T) -> T:\n    return x\n\n\ndel T\n'
+    write(context, app_py=typed, other_py="print(missing)\n")
+    (finding,) = (await run(context)).findings
+    assert finding.rule == "code.lint.F821"
+    assert "missing" in finding.title
+    write(context, pyproject_toml='[project]\nname = "x"\nrequires-python = ">=3.14"\n')
+    places = {f.location.path for f in (await run(context)).findings if f.location and f.rule == "code.lint.F821"}
+    assert places == {"app.py", "other.py"}
+
+
 async def test_noqa_is_the_authors_word(context: ToolContext) -> None:
     write(context, app_py="print(missing)  # noqa: F821\n")
     assert not (await run(context)).findings

@@ -190,6 +190,25 @@ async def test_each_value_is_told_once_and_a_flood_is_cut_with_a_note(tmp_path: 
     assert "more than 50" in str(result.value["skipped"])
 
 
+async def test_what_python_only_talks_about_is_told_quietly(tmp_path: Path) -> None:
+    """Documentation quotes examples of standards; a well-known shape in a comment is a key that was switched off."""
+    assigned = f'client_secret = "{RANDOM}"'
+    text = f"""'''Ask for a token.
+
+    {assigned}
+'''
+# {assigned.replace("client", "other")}
+# {SHAPED["github-token"]}
+real_{assigned}
+"""
+    found = (await scan(tmp_path, a_DOT_py=text, b_DOT_js=f"// {assigned}\n")).findings
+    told = {(f.location.path, f.location.line): f.severity for f in found if f.location}
+    assert told == {
+        ("a.py", 3): Severity.INFO, ("a.py", 5): Severity.INFO, ("a.py", 6): Severity.CRITICAL,
+        ("a.py", 7): Severity.HIGH, ("b.js", 1): Severity.HIGH,
+    }  # fmt: skip
+
+
 async def test_an_encrypted_private_key_matters_less(tmp_path: Path) -> None:
     key = "-----BEGIN ENCRYPTED " + "PRIVATE KEY-----\n" + ("MIIEpAIBAAKCAQEA" + RANDOM) * 3
     result = await scan(tmp_path, id_rsa=key)

@@ -25,6 +25,9 @@ from nextgeneration.tools.workspace import Workspace
 
 SECONDS = 60.0
 NEWEST_PYTHON = "py314"
+BEFORE_LATE_ANNOTATIONS = "py313"
+"""The last Python that looks annotations up where they stand."""
+
 
 CheckName = Literal["lint", "security", "secrets", "dependencies", "complexity", "todos", "project"]
 ALL: tuple[CheckName, ...] = ("lint", "secrets", "dependencies", "complexity", "todos", "project")
@@ -133,7 +136,9 @@ async def _with_ruff(
             if name in {"lint", "security"}:
                 notes.skip(name, Texts("no Python file", "aucun fichier Python"))
         return
-    ruff = Ruff(workspace.root, context.scratch, await asyncio.to_thread(_target, workspace))
+    stated = await asyncio.to_thread(_stated_python, workspace)
+    target, older = (stated, "") if stated else (NEWEST_PYTHON, BEFORE_LATE_ANNOTATIONS)
+    ruff = Ruff(workspace.root, context.scratch, target, older)
     context.emit(f"ruff: {len(python)} Python files")
     for name in asked:
         try:
@@ -144,12 +149,12 @@ async def _with_ruff(
             notes.skip(name, error.message(context.lang))
 
 
-def _target(workspace: Workspace) -> str:
-    """The oldest Python the project supports, the newest that Ruff reads when it does not say."""
+def _stated_python(workspace: Workspace) -> str:
+    """The oldest Python the project says it supports, ``""`` when it does not say."""
     try:
-        return oldest_python(workspace.read_text("pyproject.toml")) or NEWEST_PYTHON
+        return oldest_python(workspace.read_text("pyproject.toml")) or ""
     except ToolError:
-        return NEWEST_PYTHON
+        return ""
 
 
 def _with_text(

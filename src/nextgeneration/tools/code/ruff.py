@@ -20,6 +20,8 @@ from nextgeneration.tools.code.rules import BUILTINS, IGNORE, IMMUTABLE_CALLS, P
 
 MAX_OUTPUT = 64_000_000
 _READ = 1 << 16
+_BY_ANNOTATIONS = frozenset({"F821", "F822"})
+"""Rules that read annotations, which Python looks up when it defines them, and from 3.14 on only when asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,15 @@ class Ruff:
         root: the resolved workspace; the working directory.
         scratch: a private folder for the list of files.
         target: the oldest Python the project runs on, such as ``py311``; newer syntax is an error.
+        older: a Python it may run on just as well, where the target is only assumed: what holds in one of them
+            alone is not said.
     """
 
-    def __init__(self, root: Path, scratch: Path, target: str) -> None:
+    def __init__(self, root: Path, scratch: Path, target: str, older: str = "") -> None:
         self._root = root
         self._scratch = scratch
         self._target = target
+        self._older = older
 
     async def check(self, paths: Sequence[str], select: Sequence[str], seconds: float) -> list[Violation]:
         """What the rules find in ``paths``.
@@ -62,7 +67,18 @@ class Ruff:
             LinterFailed: Ruff gave no answer that can be read.
             LinterTooSlow: it did not end in ``seconds``.
         """
-        raw = await self._run(paths, [*self._rules(select), "--output-format=json"], seconds)
+        end = asyncio.get_running_loop().time() + seconds
+        found = await self._found(paths, self._rules(select, self._target), seconds)
+        doubted = {violation.path for violation in found if violation.code in _BY_ANNOTATIONS}
+        if not self._older or not doubted:
+            return found
+        rules = self._rules(sorted(_BY_ANNOTATIONS), self._older)
+        left = max(end - asyncio.get_running_loop().time(), 0.1)
+        held = {(v.path, v.line, v.message) for v in await self._found(sorted(doubted), rules, left)}
+        return [v for v in found if v.code not in _BY_ANNOTATIONS or (v.path, v.line, v.message) in held]
+
+    async def _found(self, paths: Sequence[str], rules: Sequence[str], seconds: float) -> list[Violation]:
+        raw = await self._run(paths, [*rules, "--output-format=json"], seconds)
         try:
             return [v for item in json.loads(raw) if (v := self._violation(item)) is not None]
         except (ValueError, KeyError, TypeError) as error:
@@ -70,20 +86,20 @@ class Ruff:
 
     async def fixes(self, paths: Sequence[str], select: Sequence[str], seconds: float) -> dict[str, str]:
         """The diff of all safe fixes of each file that has some. Raises as :meth:`check`."""
-        raw = await self._run(paths, [*self._rules(select), "--fix", "--diff", "--quiet"], seconds)
+        raw = await self._run(paths, [*self._rules(select, self._target), "--fix", "--diff", "--quiet"], seconds)
         try:
             return dict(split_by_file(raw.decode("utf-8")))
         except UnicodeDecodeError as error:
             raise LinterFailed(detail=str(error)) from error
 
-    def _rules(self, select: Sequence[str]) -> list[str]:
+    def _rules(self, select: Sequence[str], target: str) -> list[str]:
         calls = json.dumps(IMMUTABLE_CALLS)
         ignores = [f"{pattern}:{code}" for pattern, codes in PER_FILE_IGNORES.items() for code in codes]
         return [
             f"--select={','.join(select)}",
             f"--ignore={','.join(IGNORE)}",
             f"--per-file-ignores={','.join(ignores)}",
-            f"--target-version={self._target}",
+            f"--target-version={target}",
             "--config", f"lint.flake8-bugbear.extend-immutable-calls={calls}",
             "--config", f"builtins={json.dumps(BUILTINS)}",
             "--config", "lint.mccabe.max-complexity=15",

@@ -20,6 +20,7 @@ from nextgeneration.kernel.language import Texts
 from nextgeneration.security.secrets import shaped
 from nextgeneration.tools.code.languages import LOCK_FILES, is_example, is_template, is_test
 from nextgeneration.tools.code.notes import Notes
+from nextgeneration.tools.code.python_prose import Prose, prose
 from nextgeneration.tools.code.sources import Source
 
 MAX_PER_FILE = 50
@@ -93,6 +94,7 @@ class Secret:
     severity: Severity
     confidence: float
     name: str = ""
+    shaped: bool = False
 
 
 def scan(source: Source, notes: Notes) -> None:
@@ -100,7 +102,9 @@ def scan(source: Source, notes: Notes) -> None:
     if source.name.lower() in LOCK_FILES or source.minified:
         return
     lines = source.lines
-    for number, found in enumerate(find(source.path, source.text, bare=source.language in _BARE_LANGUAGES)):
+    hits = list(find(source.path, source.text, bare=source.language in _BARE_LANGUAGES))
+    said = list(prose(source.text)) if hits and source.language == "Python" else []
+    for number, found in enumerate(_told_to_readers(hit, said) for hit in hits):
         if number >= MAX_PER_FILE:
             reason = Texts("more than {n} secrets in this file", "plus de {n} secrets dans ce fichier")
             notes.skip(source.path, reason, n=MAX_PER_FILE)
@@ -192,6 +196,14 @@ def _quieter(found: Secret) -> Secret:
     return replace(found, severity=severity, confidence=min(found.confidence, 0.5))
 
 
+def _told_to_readers(found: Secret, said: list[Prose]) -> Secret:
+    """Less severe where Python code only talks; a well-known shape in a comment is a key somebody switched off."""
+    place = next((one for one in said if one.start <= found.start and found.end <= one.end), None)
+    if place is None or (place.comment and found.shaped):
+        return found
+    return _quieter(found)
+
+
 def _allowed(lines: list[str], line: int) -> bool:
     here = lines[line - 1] if line <= len(lines) else ""
     before = lines[line - 2].strip() if line >= 2 else ""
@@ -206,7 +218,7 @@ def _shapes(text: str) -> Iterator[Secret]:
         if _PLACEHOLDER.search(value) or entropy(value) < 2.5:
             continue
         severity = Severity.MEDIUM if "ENCRYPTED" in text[slice(*found.whole)] else shape.severity
-        yield Secret(shape.id, shape.label, start, end, severity, 0.95)
+        yield Secret(shape.id, shape.label, start, end, severity, 0.95, shaped=True)
 
 
 def _addresses(text: str, *, config: bool) -> Iterator[Secret]:

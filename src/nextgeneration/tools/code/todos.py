@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import shortened
 from nextgeneration.tools.code.languages import PROSE_AND_DATA
 from nextgeneration.tools.code.notes import Notes
+from nextgeneration.tools.code.python_prose import prose
 from nextgeneration.tools.code.secrets import masked
 from nextgeneration.tools.code.sources import Source
 
@@ -29,7 +31,9 @@ def inventory(source: Source, notes: Notes) -> None:
     if not any(tag in text for tag in _QUICK):
         return
     found = [
-        (source.line_of(m.start("tag")), m["tag"], m[0][m.start("tag") - m.start() :]) for m in _TAG.finditer(text)
+        (source.line_of(m.start("tag")), m["tag"], m[0][m.start("tag") - m.start() :])
+        for start, end in _comments(source)
+        for m in _TAG.finditer(text, start, end)
     ]
     if not found:
         return
@@ -46,3 +50,11 @@ def inventory(source: Source, notes: Notes) -> None:
         cause="todo",
         data={"counts": dict(counts), "lines": [line for line, _, _ in found[:100]]},
     )
+
+
+def _comments(source: Source) -> Iterator[tuple[int, int]]:
+    """Where tags count: in Python only in its comments, since a string or an expression may look like one."""
+    if source.language == "Python":
+        yield from ((found.start, found.end) for found in prose(source.text) if found.comment)
+    else:
+        yield 0, len(source.text)
