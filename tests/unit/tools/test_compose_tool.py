@@ -72,6 +72,26 @@ async def test_what_was_read_is_counted_as_one_counts(tmp_path, lang, one, two):
     assert (await call(tmp_path, lang=lang)).text.startswith(none)
 
 
+@pytest.mark.parametrize(("lang", "told"), [("en", "more are left out"), ("fr", "autres ne sont pas dans la liste")])
+async def test_a_flood_is_cut_by_kind_and_says_so(tmp_path, lang, told):
+    """Of too many findings some of every rule are kept, and what is left out is counted."""
+    services = "".join(f"  s{n}:\n    image: nginx\n    privileged: true\n" for n in range(300))
+    (tmp_path / "compose.yaml").write_text("services:\n" + services)
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few/compose.yaml").write_text("services:\n" + services[:200].rpartition("  s")[0])
+    few = await call(tmp_path, path="few/compose.yaml")
+    assert not few.truncated
+    result = await call(tmp_path, path="compose.yaml", lang=lang)
+    assert result.truncated
+    assert (
+        len(result.findings) == 400 < sum(result.value["by_severity"].values()) == result.value["files"][0]["findings"]
+    )
+    assert f"{sum(result.value['by_severity'].values()) - 400} {told}" in result.text
+    assert rules(result) == rules(few)
+    ranks = [finding.severity.rank for finding in result.findings]
+    assert ranks == sorted(ranks, reverse=True)
+
+
 async def test_the_sample_project_shows_what_it_was_made_for():
     sample = Path(nextgeneration.__file__).parent / "sample"
     result = await call(sample)

@@ -120,6 +120,25 @@ async def test_links_that_lead_nowhere(context: ToolContext, link: str, rule: st
     assert finding.evidence[0].excerpt
 
 
+async def test_addresses_of_a_site_are_only_mentioned_where_no_such_link_leads_to_a_file(context: ToolContext) -> None:
+    """A generator makes ``/api/``; where other links of that kind do lead to files, it is a path and broken."""
+    pages = {
+        **SITE,
+        "docs/a.md": "[x](/api/)\n\n![y](/static/y.png)\n\n[z](gone.md)\n",
+        "docs/README.md": "[x](/gone)\n",
+    }
+    write(context, pages)
+    found = {
+        (f.title.split()[3] if "link" in f.title else f.title.split()[2]): f for f in (await run(context)).findings
+    }
+    assert {target: finding.severity for target, finding in found.items()} == {
+        "/api/": Severity.INFO, "/static/y.png": Severity.INFO, "gone.md": Severity.MEDIUM, "/gone": Severity.MEDIUM,
+    }  # fmt: skip
+    assert "address of the published site" in found["/api/"].message
+    write(context, {"docs/b.md": "[g](/docs/guide.md)\n"})
+    assert all(f.severity is Severity.MEDIUM for f in (await run(context)).findings)
+
+
 async def test_the_target_that_was_meant_is_proposed_applied_and_verified(context: ToolContext) -> None:
     text = "See [g](guide.md), [G](DOCS/guide.md#twice) and\r\n"
     text += "![l](img/logo%20one.png) [s](docs/guide.md#the-guyde) [x](no.md).\r\n"

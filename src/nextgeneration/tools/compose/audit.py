@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,9 @@ TOOL = "compose.audit"
 REFERENCE = "docs/reference/compose-rules.md"
 MAX_FINDINGS = 400
 """Findings kept of one file; a file with more is not read by anybody."""
+
+MIN_OF_A_RULE = 3
+"""Findings of each rule that are kept before further ones of the worst."""
 
 MAX_TRIES = 24
 """Groups of edits tried, in halves, when all of them together cannot be made."""
@@ -57,10 +61,32 @@ class FileAudit:
             lines.update(range(bisect_right(newlines, start - 1) + 1, bisect_right(newlines, max(end - 1, start)) + 2))
         return frozenset(lines)
 
+    @cached_property
+    def kept(self) -> list[tuple[Rule, Hit]]:
+        """The hits that are told, worst first: of too many the worst, and some of every rule."""
+        worst = sorted(self.hits, key=lambda pair: -_severity(*pair).rank)
+        if len(worst) <= MAX_FINDINGS:
+            return worst
+        seen: Counter[str] = Counter()
+        some, more = [], []
+        for pair in worst:
+            seen[pair[0].id] += 1
+            (some if seen[pair[0].id] <= MIN_OF_A_RULE else more).append(pair)
+        chosen = [*some, *more][:MAX_FINDINGS]
+        return sorted(chosen, key=lambda pair: -_severity(*pair).rank)
+
+    @property
+    def left_out(self) -> int:
+        """How many hits are not told."""
+        return len(self.hits) - len(self.kept)
+
+    def severities(self) -> Counter[Severity]:
+        """How many hits there are of each severity, told or not."""
+        return Counter(_severity(rule, hit) for rule, hit in self.hits)
+
     def findings(self, lang: Lang) -> list[Finding]:
-        """The hits as findings, worst first."""
-        worst = sorted(self.hits, key=lambda pair: -(pair[1].severity or pair[0].severity).rank)
-        return [self.finding(rule, hit, lang) for rule, hit in worst[:MAX_FINDINGS]]
+        """The hits that are told as findings, worst first."""
+        return [self.finding(rule, hit, lang) for rule, hit in self.kept]
 
     def finding(self, rule: Rule, hit: Hit, lang: Lang) -> Finding:
         """One hit as a finding in the reader's language, its evidence without secrets."""
@@ -71,7 +97,7 @@ class FileAudit:
             rule=rule.id,
             title=shortened(rule.title.say(lang, **values), 300),
             message=rule.why.say(lang, **values),
-            severity=hit.severity or rule.severity,
+            severity=_severity(rule, hit),
             confidence=rule.confidence if hit.confidence is None else hit.confidence,
             location=location,
             evidence=(Evidence(source=TOOL, excerpt=self.excerpt(hit), location=location),),
@@ -104,9 +130,13 @@ def audit(
     """Run ``rules`` on one file; hits are in the order of the file, one per place and rule."""
     hits = [(rule, hit) for rule in rules for hit in _distinct(rule.check(file))]
     known = frozenset((rule.id, hit.subject) for rule, hit in hits)
-    kept = [(rule, hit) for rule, hit in hits if (hit.severity or rule.severity) in severities]
-    kept.sort(key=lambda pair: (pair[1].line, -(pair[1].severity or pair[0].severity).rank, pair[0].id))
+    kept = [(rule, hit) for rule, hit in hits if _severity(rule, hit) in severities]
+    kept.sort(key=lambda pair: (pair[1].line, -_severity(*pair).rank, pair[0].id))
     return FileAudit(file, kept, known)
+
+
+def _severity(rule: Rule, hit: Hit) -> Severity:
+    return hit.severity or rule.severity
 
 
 def _distinct(hits: Iterator[Hit]) -> Iterator[Hit]:

@@ -36,6 +36,10 @@ _FOUND = Texts(
     "{files} with {services}: {total} of {rules} ({severities}).",
     "{files}, {services} : {total} de {rules} ({severities}).",
 )
+_MORE = Texts(
+    "{n} more are left out of the list: of each rule the first are told, and the worst of all.",
+    "{n} autres ne sont pas dans la liste : les premiers de chaque règle y sont, et les pires de tous.",
+)
 _LEFT_OUT = Texts("Not read: {paths}.", "Non lus : {paths}.")
 _SEVERITIES: dict[Severity, Texts] = {
     Severity.CRITICAL: Texts("critical", "critique"),
@@ -107,7 +111,7 @@ def audit_workspace(workspace: Workspace, args: AuditArgs, lang: Lang) -> ToolRe
     findings = [finding for found in audits for finding in found.findings(lang)]
     findings.sort(key=lambda finding: -finding.severity.rank)
     proposals = [offer for found in audits if (offer := proposal(found, rules, lang))]
-    counts = Counter(finding.severity for finding in findings)
+    counts = sum((found.severities() for found in audits), Counter[Severity]())
     value = AuditResult(
         files=[AuditedFile(path=f.file.path, services=len(f.file.services), findings=len(f.hits)) for f in audits],
         services=sum(len(found.file.services) for found in audits),
@@ -120,6 +124,7 @@ def audit_workspace(workspace: Workspace, args: AuditArgs, lang: Lang) -> ToolRe
         text=_summary(audits, findings, counts, len(rules), unread, lang),
         findings=tuple(findings),
         proposals=tuple(proposals),
+        truncated=any(found.left_out for found in audits),
     )
 
 
@@ -142,10 +147,13 @@ def _summary(
         )
         text = _FOUND if findings else _CLEAN
         services = sum(len(found.file.services) for found in audits)
-        files, total = COMPOSE_FILES.of(len(audits)), FINDINGS.of(len(findings))
+        files, total = COMPOSE_FILES.of(len(audits)), FINDINGS.of(counts.total())
         values = {"files": files, "services": SERVICES.of(services), "rules": RULES.of(rules), "total": total}
         lines.append(text.say(lang, **values, severities=severities))
     lines += [f"{f.location}: {f.title} [{_SEVERITIES[f.severity].say(lang)}]" for f in findings[:5]]
+    left_out = sum(found.left_out for found in audits)
+    if left_out:
+        lines.append(_MORE.say(lang, n=left_out))
     if unread:
         lines.append(_LEFT_OUT.say(lang, paths=", ".join(f"{path} ({why})" for path, why in unread.items())))
     return "\n".join(lines)

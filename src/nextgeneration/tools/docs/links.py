@@ -71,6 +71,8 @@ class Site:
 
     workspace: Workspace
     files: frozenset[str]
+    rooted: bool = False
+    """Whether a link that begins with ``/`` led to a file: the addresses of the site are then its paths."""
     _anchors: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @cached_property
@@ -154,6 +156,7 @@ def _check(link: Link, target: str, source: Source, site: Site) -> Broken | None
     for candidate in wanted:
         resolved = site.resolve(candidate)
         if resolved is not None:
+            site.rooted |= path.startswith("/")
             return _anchor(link, resolved, fragment, site)
     for candidate in wanted:
         if other := site.by_lower.get(candidate.lower()):
@@ -220,6 +223,12 @@ _MESSAGES = {
         "Il marche sur macOS et Windows et échoue sur Linux et sur GitHub.",
     ),
 }
+_ROUTED = Texts(
+    "No file lies there. It may be an address of the published site, which its generator makes: no link of this "
+    "project that begins with / leads to a file.",
+    "Il n'y a pas de fichier. C'est peut-être une adresse du site publié, que son générateur fabrique : aucun lien de "
+    "ce projet qui commence par / ne mène à un fichier.",
+)
 _SEVERITY = {"file": Severity.MEDIUM, "image": Severity.MEDIUM, "anchor": Severity.LOW, "case": Severity.MEDIUM}
 
 
@@ -260,11 +269,15 @@ class DocsLinks(BaseTool):
             p for p in select(workspace, args.paths, notes) if language_of_path(p) in {"Markdown", "reStructuredText"}
         ]
         files = links = wrong = 0
+        told_later: list[tuple[Source, list[Broken]]] = []
         for source in read_all(workspace, paths, notes, deadline):
             checked = list(broken(source, site))
             bad = [item for item in checked if item is not None]
             files, links, wrong = files + 1, links + len(checked), wrong + len(bad)
-            _note(source, bad, notes)
+            if bad:
+                told_later.append((source, bad))
+        for source, bad in told_later:
+            _note(source, bad, notes, rooted=site.rooted)
         value = LinkReport(files=files, links=links, broken=wrong, skipped=tuple(notes.skipped[:200]))
         told = Texts("{links} in {files}, {wrong}.", "{links} dans {files}, {wrong}.")
         counted = {"links": RELATIVE_LINKS.of(links), "files": FILES.of(files), "wrong": LEAD_NOWHERE.of(wrong)}
@@ -278,16 +291,17 @@ class DocsLinks(BaseTool):
         )
 
 
-def _note(source: Source, bad: Sequence[Broken], notes: Notes) -> None:
+def _note(source: Source, bad: Sequence[Broken], notes: Notes, *, rooted: bool) -> None:
     fixed: list[str] = []
     for item in bad:
         instead = Texts("Write {meant} instead.", "Écrivez {meant} à la place.")
-        severity = _SEVERITY[item.kind]
+        routed = not rooted and item.kind in {"file", "image"} and _is_address(item.link, source.path)
+        severity = Severity.INFO if routed or is_test(source.path) else _SEVERITY[item.kind]
         finding = notes.add(
             f"docs.link-{item.kind}",
             notes.say(_TITLES[item.kind], target=item.link.target, path=source.path),
-            message=notes.say(_MESSAGES[item.kind]),
-            severity=Severity.INFO if is_test(source.path) else severity,
+            message=notes.say(_ROUTED if routed else _MESSAGES[item.kind]),
+            severity=severity,
             path=source.path,
             line=item.link.line,
             excerpt=masked(source.lines[item.link.line - 1].strip()[:400]),
@@ -298,6 +312,11 @@ def _note(source: Source, bad: Sequence[Broken], notes: Notes) -> None:
             fixed.append(finding.id)
     if fixed:
         _propose(source, bad, tuple(dict.fromkeys(fixed)), notes)
+
+
+def _is_address(link: Link, path: str) -> bool:
+    """Whether it may be an address of a site: a generator shows pages, the host of the code shows read-me files."""
+    return link.target.startswith("/") and "/" in path and not posixpath.basename(path).lower().startswith("readme")
 
 
 def _propose(source: Source, bad: Sequence[Broken], ids: tuple[str, ...], notes: Notes) -> None:
