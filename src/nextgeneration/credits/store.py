@@ -348,6 +348,17 @@ class LedgerStore:
             where = f"{row['account']}/{row['bucket']}"
             raise RecordDamaged(table="credit_balances", id=where, detail="kept before") from None
 
+    _DEAD = Prepared(
+        select(_H.id)
+        .where(
+            _H.tenant == bindparam("c_tenant"),
+            _H.mission == bindparam("c_mission"),
+            _H.attempt < bindparam("c_attempt"),
+            _H.status == word(HELD),
+        )
+        .order_by(_H.at, _H.id)
+    )
+
     def extend(self, connection: Connection, tenant: str, account: str, bucket: str, amount: int) -> None:
         """Add to what was granted to a balance."""
         same = (_B.tenant == tenant, _B.account == account, _B.bucket == bucket)
@@ -359,10 +370,8 @@ class LedgerStore:
 
     def open(self, connection: Connection, tenant: str, mission: str, attempt: int) -> list[str]:
         """Ids of a mission's open holds of earlier attempts."""
-        wanted = select(_H.id).where(
-            _H.tenant == tenant, _H.mission == mission, _H.attempt < attempt, _H.status == HELD
-        )
-        return list(connection.execute(wanted.order_by(_H.at, _H.id)).scalars())
+        values = {"c_tenant": tenant, "c_mission": mission, "c_attempt": attempt}
+        return [row[0] for row in self._DEAD.run(connection, values).fetchall()]
 
     def stop(self, connection: Connection, rows: list[Values]) -> None:
         """Stop accounts."""

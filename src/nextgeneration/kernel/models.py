@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
-from nextgeneration.kernel.canonical import digest
+from nextgeneration.kernel.canonical import digest, digest_bytes
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -128,16 +128,26 @@ class ModelRequest:
 
         Over the digests of its messages and tools, so that a turn costs what is new in it.
         """
-        return digest(
-            {
-                "messages": [message.digest() for message in self.messages],
-                "tools": [tool.digest() for tool in self.tools],
-                "max_output": self.max_output,
-                "schema": None if self.schema is None else dict(self.schema),
-                "required": self.required,
-                "temperature": self.temperature,
-            }
-        )
+        messages = " ".join(message.digest() for message in self.messages)
+        tools = " ".join(tool.digest() for tool in self.tools)
+        schema = None if self.schema is None else _digest_of_schema(self.schema)
+        temperature = None if self.temperature is None else float(self.temperature)
+        text = f"{messages}|{tools}|{self.max_output}|{schema}|{self.required}|{temperature}"
+        return digest_bytes(text.encode())
+
+
+_MOST_SCHEMAS = 256
+_schemas: dict[int, tuple[Mapping[str, Any], str]] = {}
+
+
+def _digest_of_schema(schema: Mapping[str, Any]) -> str:
+    """Made once for each object: the schemas of a program are few and are never changed."""
+    known = _schemas.get(id(schema))
+    if known is None or known[0] is not schema:
+        if len(_schemas) >= _MOST_SCHEMAS:
+            _schemas.clear()
+        known = _schemas[id(schema)] = (schema, digest(dict(schema)))
+    return known[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,8 @@ class FileWriter(Transactions):
         ready = threading.Event()
         job = Job(op, ready=ready)
         with self._order:
-            self._refuse_when_over()
+            if self._closed or not self._thread.is_alive():
+                raise StorageClosed
             self._enqueue([job])
         ready.wait()
         if job.error is not None:
@@ -290,7 +291,8 @@ class FileWriter(Transactions):
         loop = job.loop
         assert loop is not None  # noqa: S101 - it has a future
         with self._order:
-            self._refuse_when_over()
+            if self._closed:
+                raise StorageClosed
             handed = self._handed.get(loop)
             if handed is None:
                 self._handed[loop] = [job]
@@ -343,10 +345,6 @@ class FileWriter(Transactions):
     def _enqueue(self, jobs: list[Job[Any]]) -> None:
         self._queued += 1
         self._queue.put(jobs)
-
-    def _refuse_when_over(self) -> None:
-        if self._closed or not self._thread.is_alive():
-            raise StorageClosed
 
     # -- in the thread -----------------------------------------------------------------------------------------------
 
