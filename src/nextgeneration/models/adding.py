@@ -11,20 +11,26 @@ from nextgeneration.models import keeping
 from nextgeneration.models.errors import NameUnclear
 from nextgeneration.models.facts import chats
 from nextgeneration.models.probing import ask
+from nextgeneration.security.secrets import shape_of
 from nextgeneration.settings.keys import Keys
 from nextgeneration.settings.models import ModelFacts, ModelPrice, ModelProvider
 
 ASK_SECONDS = 5.0
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_KEY_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEY_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,79}")
+_RANDOM = re.compile(r"(?=[A-Z]*\d)[A-Z0-9]{20,}")
+"""Letters and digits without a word's end for longer than any name has: a key that happens to have no small letter."""
 
 _LETTERS = Texts("a name is small letters, digits, - and _", "un nom se compose de minuscules, chiffres, - et _")
 _ADDRESS = Texts("an address starts with http:// or https://", "une adresse commence par http:// ou https://")
 _NO_SECRET = Texts(
-    "write the address without user or password; the key has a name of its own",
-    "écrivez l'adresse sans utilisateur ni mot de passe ; la clé a son propre nom",
+    "write the address without user, password, ? or #; the key has a name of its own",
+    "écrivez l'adresse sans utilisateur, mot de passe, ? ni # ; la clé a son propre nom",
 )
-_KEY = Texts("--key-name is the name of a variable, not the key", "--key-name est le nom d'une variable, pas la clé")
+_KEY = Texts(
+    "--key-name is the name of a variable in capitals, such as ACME_KEY, not the key",
+    "--key-name est le nom d'une variable en majuscules, comme ACME_KEY, pas la clé",
+)
 _ABSENT = Texts("nothing of this name was added", "rien de ce nom n'a été ajouté")
 _PAIR = Texts("write it as provider:model", "écrivez-le fournisseur:modèle")
 
@@ -48,10 +54,10 @@ def add(home: Path, name: str, provider: ModelProvider, keys: Keys, *, context: 
         raise NameUnclear(name=name, detail=_LETTERS)
     if provider.dialect != "langchain" and (parts.scheme not in {"http", "https"} or not parts.hostname):
         raise NameUnclear(name=name, detail=_ADDRESS)
-    if parts.username or parts.password:
+    if parts.username or parts.password or set(provider.url) & {"?", "#"}:
         raise NameUnclear(name=name, detail=_NO_SECRET)
     # A key given by mistake must be neither kept nor shown.
-    if provider.key and _KEY_NAME.fullmatch(provider.key) is None:
+    if provider.key and not _names_a_key(provider.key):
         raise NameUnclear(name=name, detail=_KEY)
     kept = keeping.read(home)
     if not provider.models and provider.url:
@@ -66,6 +72,11 @@ def add(home: Path, name: str, provider: ModelProvider, keys: Keys, *, context: 
         kept.facts[f"{name}:*"] = ModelFacts(context=context)
     keeping.write(home, kept)
     return provider
+
+
+def _names_a_key(text: str) -> bool:
+    """Whether a text names a variable, and is not the key itself."""
+    return _KEY_NAME.fullmatch(text) is not None and _RANDOM.search(text) is None and shape_of(text) is None
 
 
 def price(home: Path, name: str, given: ModelPrice) -> None:

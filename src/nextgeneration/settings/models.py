@@ -13,19 +13,22 @@ from nextgeneration.settings.group import SettingsGroup
 
 Dialect = Literal["openai", "openai-responses", "anthropic", "google", "ollama", "langchain"]
 
+MOST_USD = 1_000_000
+"""The dearest price there can be: USD for a million tokens."""
+
 
 class ModelPrice(BaseModel):
     """What a model costs, in USD per million tokens."""
 
     model_config = ConfigDict(extra="forbid")
 
-    input: Decimal = Field(ge=0, le=1_000_000, description="tokens of the prompt")
-    output: Decimal = Field(ge=0, le=1_000_000, description="tokens of the answer")
+    input: Decimal = Field(ge=0, le=MOST_USD, description="tokens of the prompt")
+    output: Decimal = Field(ge=0, le=MOST_USD, description="tokens of the answer")
     cached: Decimal | None = Field(
-        default=None, ge=0, le=1_000_000, description="tokens read from the provider's cache; empty: as `input`"
+        default=None, ge=0, le=MOST_USD, description="tokens read from the provider's cache; empty: as `input`"
     )
     cache_written: Decimal | None = Field(
-        default=None, ge=0, le=1_000_000, description="tokens put into the provider's cache; empty: as `input`"
+        default=None, ge=0, le=MOST_USD, description="tokens put into the provider's cache; empty: as `input`"
     )
     call: Decimal = Field(default=Decimal(0), ge=0, le=1_000, description="USD for each call, whatever its length")
 

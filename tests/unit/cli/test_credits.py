@@ -188,3 +188,10 @@ def test_it_speaks_french(cli, spend, monkeypatch):
         "tenant:local/month : 5 crédits"
         in cli("credits", "limits", "set", "tenant", "local", "5", "--per", "month").err
     )
+
+
+def test_more_calls_than_anybody_reads_are_a_usage_error(cli):
+    for many in ("99999999999999999999", "100001", "0"):
+        said = cli("credits", "history", "--last", many)
+        assert said.code == 2, said.err
+    assert cli("credits", "history", "--last", "100000").code == 0

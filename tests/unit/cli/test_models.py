@@ -143,3 +143,67 @@ def test_it_speaks_french(cli, project, monkeypatch):
     said = cli("models", "-w", project)
     assert "Aucun modèle trouvé" in said.out
     assert "Pour en utiliser un" in said.out
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--key-name", "AIzaSyA1234567890abcdefghijklmnopqrstu"),
+        ("--key-name", "AKIAIOSFODNN7EXAMPLE"),
+        ("--key-name", "A3F9C0DE11223344556677"),
+        ("--key-name", "acme_key"),
+        ("--url", "https://llm.example/v1?api_key=SECRETQ"),
+        ("--url", "https://llm.example/v1#SECRETQ"),
+        ("--url", "https://llm.example/v1?"),
+        ("--url", "https://me:SECRETQ@llm.example/v1"),
+    ],
+    ids=["google", "aws", "hexadecimal", "small letters", "query", "fragment", "empty query", "password"],
+)
+def test_what_is_or_may_be_a_key_is_neither_kept_nor_shown(cli, given):
+    said = cli("models", "add", "acme", "--url", "https://llm.example/v1", "--model", "m", *given)
+    assert (said.code, "NG-MODELS-017" in said.err) == (2, True)
+    assert given[1] not in said.out + said.err
+    assert "SECRETQ" not in said.out + said.err
+    assert cli("models", "remove", "acme").code == 2, "nothing was kept"
+
+
+@pytest.mark.parametrize("name", ["OPENROUTER_API_KEY", "_KEY", "KEY2", "MY_COMPANYS_VERY_LONG_NAME_OF_A_KEY_2026"])
+def test_a_name_of_a_variable_is_taken(cli, name):
+    given = ("models", "add", "acme", "--url", "https://llm.example/v1", "--model", "m", "--key-name", name, "--json")
+    assert cli(*given).json["key"] == name
+
+
+@pytest.mark.parametrize("price", ["inf", "nan", "1e400", "2000000", "1000000.5"])
+def test_a_price_that_is_none_is_a_usage_error(cli, price):
+    for option in ("--input", "--output", "--cached"):
+        given = {"--input": "1", "--output": "1", option: price}
+        said = cli("models", "price", "lab:m", *[word for pair in given.items() for word in pair])
+        assert said.code == 2, said.err
+        assert "number" in said.err
+        assert "Internal" not in said.err
+    assert cli("models", "remove", "lab:m").code == 2, "nothing was kept"
+    assert cli("models", "price", "lab:m", "--input", "1000000", "--output", "0").code == 0
+
+
+def test_no_command_shows_escape_sequences_of_what_it_was_given(cli):
+    said = cli("models", "price", "lab:\x1b[31mm", "--input", "1", "--output", "1")
+    assert (said.code, "\x1b[31m" in said.out + said.err) == (0, False)
+    with wire.WireServer("openai", models=["m\x1b[31m"]) as server:
+        said = cli("models", "add", "lab", "--url", server.url)
+        assert (said.code, "\x1b[31m" in said.out + said.err) == (0, False)
+
+
+def test_a_provider_of_langchain_is_named_by_its_package(cli):
+    """...and what is missing by LangChain's own word for it: the package is not always called like the provider."""
+    add = ("models", "add", "house", "--dialect", "langchain", "--model", "x")
+    assert cli(*add, "--package", "bedrock", "--json").json["package"] == "bedrock"
+    said = cli("models", "check", "house:x")
+    assert said.code == 7
+    assert "pip install langchain-aws" in said.err
+    assert cli(*add).code == 0
+    said = cli("models", "check", "house:x")
+    assert said.code == 2
+    assert "LangChain knows no provider house; say which with --package" in said.err
+    wrong = cli("models", "add", "lab", "--url", "https://llm.example/v1", "--model", "m", "--package", "bedrock")
+    assert wrong.code == 2
+    assert "--package goes with --dialect langchain" in wrong.err

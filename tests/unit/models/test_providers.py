@@ -539,7 +539,7 @@ async def test_a_library_that_is_not_installed_is_named_with_its_extra(monkeypat
             without.delitem(sys.modules, "nextgeneration.models.langchain.anthropic", raising=False)
             with pytest.raises(ExtraMissing) as failed:
                 await there.candidate.client.answer(_request())
-    assert failed.value.install in {"pip install 'nextgeneration[anthropic]'", "pip install langchain-far"}
+    assert failed.value.install in {"pip install 'nextgeneration[anthropic]'", "pip install langchain-anthropic"}
 
 
 async def test_one_client_outlives_its_event_loop() -> None:

@@ -364,7 +364,7 @@ def history(
     agent: Agent = "",
     model: Model = "",
     user: User = "",
-    last: Annotated[int, typer.Option(min=1, help=text("How many at most.", "Combien au plus."))] = 50,
+    last: Annotated[int, typer.Option(min=1, max=100_000, help=text("How many at most.", "Combien au plus."))] = 50,
     grants: Annotated[
         bool, typer.Option("--grants", help=text("What was granted instead.", "Plutôt ce qui a été accordé."))
     ] = False,

@@ -66,6 +66,11 @@ _ESTIMATED = Texts(" (estimated: the provider did not say)", " (estimés : le fo
 _CREDITS = Texts("{credits:f} credits", "{credits:f} crédits")
 _NO_PRICE = Texts("price unknown", "prix inconnu")
 _NO_URL = Texts("--url is missing.", "--url manque.")
+_NO_PACKAGE = Texts("--package goes with --dialect langchain.", "--package va avec --dialect langchain.")
+_USD_RANGE = Texts(
+    "a price is a number from 0 to {most} USD for a million tokens",
+    "un prix est un nombre de 0 à {most} USD par million de jetons",
+)
 _ADDED = Texts("{name} added: {models}", "{name} ajouté : {models}")
 _NO_LIST = Texts(
     "its address lists no models; name them as {name}:MODEL",
@@ -113,6 +118,16 @@ Context = Annotated[
         help=text(
             "What its models hold, prompt and answer together. Without it: what they say, or what is known of them.",
             "Ce que contiennent ses modèles, invite et réponse. Sans cela : ce qu'ils disent, ou ce qu'on en sait.",
+        ),
+    ),
+]
+Package = Annotated[
+    str,
+    typer.Option(
+        metavar=text("PROVIDER", "FOURNISSEUR"),
+        help=text(
+            "For langchain: the provider's name there, if it differs.",
+            "Pour langchain : le nom du fournisseur là-bas, s'il diffère.",
         ),
     ),
 ]
@@ -256,6 +271,7 @@ def add(
     url: Url = "",
     key_name: KeyName = "",
     dialect: Dialect = "openai",
+    package: Package = "",
     model: ModelNames = None,
     context: Context = None,
     json: Json = False,
@@ -267,6 +283,8 @@ def add(
     def command() -> int:
         if not url and dialect != "langchain":
             raise UsageWrong(detail=_NO_URL.say(voice.lang), command="nextgen models add")
+        if package and dialect != "langchain":
+            raise UsageWrong(detail=_NO_PACKAGE.say(voice.lang), command="nextgen models add")
 
         from pydantic import ValidationError
 
@@ -278,7 +296,7 @@ def add(
 
         try:
             given = ModelProvider.model_validate(
-                {"url": url, "key": key_name, "dialect": dialect, "models": model or []}
+                {"url": url, "key": key_name, "dialect": dialect, "package": package, "models": model or []}
             )
         except ValidationError as error:
             raise NameUnclear(name=dialect, detail=error.errors(include_input=False)[0]["msg"]) from None
@@ -288,6 +306,7 @@ def add(
             voice.document({"name": name, **kept.model_dump(mode="json"), "context": context})
         else:
             listed = ", ".join(f"{name}:{each}" for each in kept.models[:5])
+            listed = escaped(listed, newlines=False)
             voice.data(_ADDED.say(voice.lang, name=name, models=listed or _NO_LIST.say(voice.lang, name=name)))
         if key_name and found.find(key_name) is None:
             voice.say(_KEY_ABSENT, name=key_name)
@@ -320,20 +339,26 @@ def price(
     voice = Voice(json=json, debug=debug)
 
     def command() -> int:
+        from pydantic import ValidationError
+
         from nextgeneration.models.adding import price as keep
         from nextgeneration.services.gateways import models_home
-        from nextgeneration.settings.models import ModelPrice
+        from nextgeneration.settings.models import MOST_USD, ModelPrice
 
-        given = ModelPrice(
-            input=Decimal(str(input_)),
-            output=Decimal(str(output)),
-            cached=None if cached is None else Decimal(str(cached)),
-        )
+        try:
+            given = ModelPrice(
+                input=Decimal(str(input_)),
+                output=Decimal(str(output)),
+                cached=None if cached is None else Decimal(str(cached)),
+            )
+        except ValidationError:
+            detail = _USD_RANGE.say(voice.lang, most=MOST_USD)
+            raise UsageWrong(detail=detail, command="nextgen models price") from None
         keep(models_home(), model, given)
         if json:
             voice.document({"model": model, **given.model_dump(mode="json")})
         else:
-            voice.data(_PRICED.say(voice.lang, name=model))
+            voice.data(_PRICED.say(voice.lang, name=escaped(model, newlines=False)))
         return 0
 
     plainly(voice, command)
@@ -358,7 +383,7 @@ def remove(name: Name, json: Json = False, debug: Debug = False) -> None:
         if json:
             voice.document({"removed": name})
         else:
-            voice.data(_REMOVED.say(voice.lang, name=name))
+            voice.data(_REMOVED.say(voice.lang, name=escaped(name, newlines=False)))
         return 0
 
     plainly(voice, command)

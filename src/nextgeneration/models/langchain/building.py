@@ -7,6 +7,7 @@ import re
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from nextgeneration.kernel.language import Texts
 from nextgeneration.models.errors import ExtraMissing, ModelFailure, NameUnclear
 from nextgeneration.models.langchain.bounds import hooks
 from nextgeneration.models.langchain.transport import Transport
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 _REASONS = re.compile(r"(gpt-[5-9](?!.*chat)|o\d|codex)")
+_PACKAGE = re.compile(r"langchain-[a-z0-9-]*[a-z0-9]")
+_UNHEARD = Texts(
+    "LangChain knows no provider {provider}; say which with --package, as in --package bedrock",
+    "LangChain ne connaît aucun fournisseur {provider} ; dites lequel avec --package, comme --package bedrock",
+)
 NO_KEY = "none"
 """What a library that insists on a key is given for a server that wants none."""
 
@@ -51,16 +57,20 @@ def build(
     except ModelFailure:
         raise
     except ImportError as error:
-        extra = source.extra
-        package = extra and f"nextgeneration[{extra}]"
-        raise ExtraMissing(
-            model=name,
-            package=error.name or package or source.dialect,
-            install=f"pip install '{package}'" if package else f"pip install langchain-{source.package or source.name}",
-        ) from None
+        raise _absent(source, name, error) from None
     except Exception as error:
         # What the libraries raise here is about a name or an address; it may hold the key.
         raise NameUnclear(name=name, detail=type(error).__name__) from None
+
+
+def _absent(source: Source, name: str, error: ImportError) -> ExtraMissing:
+    """What is to be installed: our extra, else the package LangChain itself names."""
+    if source.extra:
+        package = f"nextgeneration[{source.extra}]"
+        return ExtraMissing(model=name, package=error.name or package, install=f"pip install '{package}'")
+    told = _PACKAGE.search(str(error))
+    package = told[0] if told else (error.name or f"langchain-{source.package or source.name}").replace("_", "-")
+    return ExtraMissing(model=name, package=package, install=f"pip install {package}")
 
 
 def _key(source: Source) -> str:
@@ -173,5 +183,12 @@ def _any(source: Source, model: str, transport: Transport) -> BaseChatModel:
         given["api_key"] = _key(source)
     if source.url:
         given["base_url"] = source.url
-    made: BaseChatModel = init_chat_model(model, model_provider=source.package or source.name, **given)
+    provider = source.package or source.name
+    try:
+        made: BaseChatModel = init_chat_model(model, model_provider=provider, **given)
+    except ValueError as error:
+        if not str(error).startswith("Unsupported provider"):
+            raise
+        detail = Texts(_UNHEARD.en.format(provider=provider), _UNHEARD.fr.format(provider=provider))
+        raise NameUnclear(name=f"{source.name}:{model}", detail=detail) from None
     return made
