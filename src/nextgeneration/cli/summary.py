@@ -237,6 +237,8 @@ def _taken(outcome: ActionOutcome, report: MissionReport, voice: Voice) -> Itera
         ActionStatus.VERIFIED: ("✓", "good"),
         ActionStatus.DONE: ("✗", "bad") if not_fixed(outcome) else ("✓", "medium"),
         ActionStatus.PENDING: ("?", "medium"),
+        ActionStatus.APPROVED: ("?", "medium"),
+        ActionStatus.CANCELLED: ("✗", "medium"),
         ActionStatus.REJECTED: ("✗", "medium"),
     }.get(outcome.status, ("✗", "bad"))
     status = action_status(outcome, voice.lang)

@@ -225,6 +225,12 @@ class Claim(Lease):
         found = (cost_of(effect) for (name, _), effect in self.effects.items() if name == task)
         return functools.reduce(operator.add, found, Cost())
 
+    async def spent(self) -> Cost:
+        """What the mission used so far, over all attempts: its tasks, the supervisor's own questions, its actions."""
+        from nextgeneration.missions.spent import spent
+
+        return await spent(self._shared, self.id, list(self.effects.values()))
+
     # -- the end of the claim ----------------------------------------------------------------------------------------
 
     async def wait(self, reason: str) -> bool:

@@ -14,6 +14,7 @@ from nextgeneration.events.schema import Event
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.clock import Clock, SystemClock, iso
 from nextgeneration.kernel.ids import new_id
+from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.show import clean, shortened
 from nextgeneration.missions import records
 from nextgeneration.missions.approvals import Approvals, row_of
@@ -41,6 +42,7 @@ from nextgeneration.missions.schema import (
     TaskRecord,
 )
 from nextgeneration.missions.shared import Shared
+from nextgeneration.missions.spent import spent
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.storage.database import Connection, Storage
 from nextgeneration.storage.errors import RecordDamaged
@@ -274,6 +276,11 @@ class Missions:
         shared, mission = self._shared, await self.resolve(ref)
         rows = await shared.storage.read(lambda c: shared.effects.all(c, mission))
         return [records.effect(row) for row in rows]
+
+    async def spent(self, ref: str) -> Cost:
+        """What a mission used so far, as far as it is recorded."""
+        mission = await self.resolve(ref)
+        return await spent(self._shared, mission, await self.effects(mission))
 
     # -- claiming ----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,10 @@ from nextgeneration.agents.records import AgentRecords
 from nextgeneration.credits.service import Credits
 from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.language import Texts
-from nextgeneration.kernel.reports import Cost, Report, ReportStatus
+from nextgeneration.kernel.reports import Report, ReportStatus
 from nextgeneration.missions.approvals import Approvals
 from nextgeneration.missions.errors import MissionNotEnded
+from nextgeneration.missions.records import Effect
 from nextgeneration.missions.schema import Approval, ApprovalStatus, Mission, TaskRecord
 from nextgeneration.missions.service import Missions
 from nextgeneration.services.errors import RecordsNotDeleted
@@ -25,6 +26,7 @@ from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.storage.database import Storage
 from nextgeneration.supervisor.actions import chosen
+from nextgeneration.supervisor.edits import edited_calls
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MissionReport, TaskOutcome
 from nextgeneration.supervisor.store import CheckpointStore
 from nextgeneration.supervisor.synthesis import answer, merged, missing_parts
@@ -105,7 +107,9 @@ async def standing(missions: Missions, ref: str) -> MissionReport:
         tasks = [_only_task(mission)]
     reports = {task.id: task.report for task in tasks if task.report is not None}
     outcomes = tuple(_task(task) for task in tasks if task.report is not None)
-    actions = await _actions(missions, mission, reports)
+    effects = await missions.effects(mission.id)
+    actions = await _actions(missions, mission, reports, effects)
+    agents = {task.id: task.agent for task in tasks} | {o.action.id: o.action.agent for o in actions}
     findings = merged(reports, (), mission.goal)
     open_ = tuple(_UNDER_WAY.say(mission.lang, agent=task.agent) for task in tasks if task.report is None)
     return MissionReport(
@@ -121,7 +125,8 @@ async def standing(missions: Missions, ref: str) -> MissionReport:
         findings=findings,
         actions=actions,
         tasks=outcomes,
-        cost=Cost(tool_calls=mission.tool_calls, seconds=mission.seconds),
+        cost=await missions.spent(mission.id),
+        edits=edited_calls(effects, agents),
         missing=(*missing_parts(outcomes), *open_) if not mission.status.ended else missing_parts(outcomes),
     )
 
@@ -150,7 +155,9 @@ def _task(task: TaskRecord) -> TaskOutcome:
     )
 
 
-async def _actions(missions: Missions, mission: Mission, reports: dict[str, Report]) -> tuple[ActionOutcome, ...]:
+async def _actions(
+    missions: Missions, mission: Mission, reports: dict[str, Report], effects: Sequence[Effect]
+) -> tuple[ActionOutcome, ...]:
     """The proposed actions with the answers they have so far."""
     limit = mission.options.actions
     asked = {approval.task_id: approval for approval in await missions.approvals.of_mission(mission.id)}
@@ -158,7 +165,8 @@ async def _actions(missions: Missions, mission: Mission, reports: dict[str, Repo
     for outcome in chosen(reports, SHOWN_ACTIONS if limit is None else limit, mission.goal):
         approval = asked.get(outcome.action.id)
         if approval is not None:
-            status = outcome.status if approval.status is ApprovalStatus.PENDING else _answered(approval)
+            calls = [each for each in effects if each.task == outcome.action.id and each.rule != "record"]
+            status = _became(approval, calls, ended=mission.status.ended)
             outcome = outcome.model_copy(update={"status": status, **_shown(approval)})
         elif mission.status.ended:
             outcome = outcome.model_copy(update={"status": ActionStatus.OFFERED})
@@ -166,16 +174,31 @@ async def _actions(missions: Missions, mission: Mission, reports: dict[str, Repo
     return tuple(found)
 
 
-def _answered(approval: Approval) -> ActionStatus:
-    return ActionStatus.PENDING if approval.status is ApprovalStatus.APPROVED else ActionStatus.REJECTED
+_GIVEN = {ApprovalStatus.APPROVED, ApprovalStatus.RETRY, ApprovalStatus.DONE, ApprovalStatus.FAIL}
+
+
+def _became(approval: Approval, calls: Sequence[Effect], *, ended: bool) -> ActionStatus:
+    """What became of an action that was put to a human, in a mission without a report of its own."""
+    if approval.status is ApprovalStatus.PENDING:
+        return ActionStatus.CANCELLED if ended else ActionStatus.PENDING
+    if approval.status is ApprovalStatus.VOID or (approval.status is ApprovalStatus.APPROVED and not calls):
+        return ActionStatus.CANCELLED if ended else ActionStatus.APPROVED
+    if approval.status not in _GIVEN:
+        return ActionStatus.REJECTED
+    first = min(calls, key=lambda each: each.position)
+    if first.status == "intent":
+        return ActionStatus.CUT_OFF if ended else ActionStatus.APPROVED
+    return ActionStatus.DONE if first.status == "done" else ActionStatus.FAILED
 
 
 def _shown(approval: Approval) -> dict[str, object]:
-    preview = approval.card["calls"][0]["preview"]
+    call = approval.card["calls"][0]
+    preview = call["preview"]
     return {
         "label": approval.label,
         "approval": approval.id,
         "decided_by": approval.decided_by or "",
+        "edited_by": call.get("edited_by", ""),
         "preview": preview["body"],
         "kind": preview["kind"],
     }

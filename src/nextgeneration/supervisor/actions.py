@@ -110,10 +110,9 @@ async def _carry_out(lead: Lead, outcome: ActionOutcome) -> tuple[ActionOutcome,
     door = lead.door.task(*whose, after=after, guided=bool(after), narrowed=narrowed)
     calls = [Call(action.tool, action.args), *(Call(check.tool, check.args) for check in action.verify)]
     try:
-        offer = await door.offer(action.tool, action.args)
-        outcome = outcome.model_copy(
-            update={"label": offer.assessment.label, "preview": offer.preview.body, "kind": offer.preview.kind}
-        )
+        offer = await door.offer(action.tool, action.args, calls)
+        about = {"label": offer.assessment.label, "preview": offer.preview.body, "kind": offer.preview.kind}
+        outcome = outcome.model_copy(update=about | {"edited_by": offer.edited_by})
         grant = await door.authorise(calls, action.reason)
         outcome = outcome.model_copy(update={"approval": grant.approval, "decided_by": grant.by})
         return await _performed(lead, outcome, door, grant), ()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nextgeneration.kernel.clock import iso
-from nextgeneration.kernel.reports import Cost, ReportStatus
+from nextgeneration.kernel.reports import ReportStatus
 from nextgeneration.supervisor.asking import asked_in, quoted
+from nextgeneration.supervisor.edits import edited_calls
 from nextgeneration.supervisor.outcome import ActionStatus, MissionReport, TaskOutcome
 from nextgeneration.supervisor.synthesis import answer, merged, missing_parts
 from nextgeneration.supervisor.writing import worded
@@ -17,12 +16,11 @@ from nextgeneration.supervisor.writing import worded
 if TYPE_CHECKING:
     from nextgeneration.supervisor.lead import Lead
 
-_FREE = Cost()
 _NOTHING = {ReportStatus.FAILED, ReportStatus.SKIPPED}
 
 
 def report_of(lead: Lead, status: str = "") -> MissionReport:
-    """The mission's report as far as it is known now; ``status`` is what it came to unless given."""
+    """The mission's report as far as it is known now, but for its cost; ``status`` is what it came to unless given."""
     mission = lead.claim.mission
     tasks = lead.task_outcomes()
     findings = merged(lead.reports, lead.fixed, mission.goal)
@@ -43,7 +41,7 @@ def report_of(lead: Lead, status: str = "") -> MissionReport:
         actions=outcomes,
         tasks=tasks,
         missing=(*missing_parts(tasks, _taken_over(tasks)), *lead.plan.unserved) if tasks else (),
-        cost=functools.reduce(operator.add, (task.cost for task in tasks), Cost()),
+        edits=edited_calls(lead.claim.effects.values(), _agents(lead)),
     )
 
 
@@ -65,11 +63,20 @@ def _taken_over(tasks: Iterable[TaskOutcome]) -> set[str]:
     return {task.replaces for task in tasks if task.status not in _NOTHING}
 
 
+def _agents(lead: Lead) -> dict[str, str]:
+    """Who works at each task and action."""
+    agents = {task.id: lead.agent_name(task) for task in lead.plan.tasks}
+    return agents | {o.action.id: o.action.agent for o in lead.outcomes or ()}
+
+
+async def report_so_far(lead: Lead) -> MissionReport:
+    """The report of a mission that waits, with what it used."""
+    return report_of(lead, "waiting").model_copy(update={"cost": await lead.claim.spent()})
+
+
 async def conclude(lead: Lead) -> None:
     """End the mission with its report, in one transaction."""
     report = await worded(lead, report_of(lead))
-    own = lead.own_cost()
-    if own != _FREE:
-        report = report.model_copy(update={"cost": report.cost + own})
+    report = report.model_copy(update={"cost": await lead.claim.spent()})
     status = await lead.claim.end(report.status, report)
     lead.report = report if status == report.status else report.model_copy(update={"status": status.value})

@@ -20,6 +20,12 @@ class ActionStatus(StrEnum):
     """Listed in the report, not put to the human."""
     PENDING = "pending"
     REJECTED = "rejected"
+    APPROVED = "approved"
+    """Not carried out yet, or being carried out."""
+    CANCELLED = "cancelled"
+    """Its mission ended before it was begun."""
+    CUT_OFF = "cut_off"
+    """Its mission ended while it was carried out: what it did until then is done."""
     FAILED = "failed"
     DONE = "done"
     """Carried out; nothing to verify it with, or the verification did not pass."""
@@ -73,7 +79,7 @@ class Verification(BaseModel):
 
 
 class ActionOutcome(BaseModel):
-    """An action, what became of it, and who decided."""
+    """An action, what became of it, who decided, and who had changed it before that."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -84,6 +90,7 @@ class ActionOutcome(BaseModel):
     kind: str = "text"
     approval: str = ""
     decided_by: str = ""
+    edited_by: str = ""
     detail: str = ""
     output: dict[str, Any] = Field(default_factory=dict)
     checks: tuple[Verification, ...] = ()
@@ -124,6 +131,20 @@ class Sentence(BaseModel):
     actions: tuple[str, ...] = ()
 
 
+class EditedCall(BaseModel):
+    """A call that was made with ``made`` where its task asked for ``asked``, because a human had changed it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: str
+    agent: str
+    tool: str
+    approval: str
+    by: str
+    asked: dict[str, Any]
+    made: dict[str, Any]
+
+
 class MissionReport(BaseModel):
     """The one answer of a mission. Every client and file format is a projection of it."""
 
@@ -143,6 +164,7 @@ class MissionReport(BaseModel):
     tasks: tuple[TaskOutcome, ...] = ()
     missing: tuple[str, ...] = ()
     cost: Cost = Cost()
+    edits: tuple[EditedCall, ...] = ()
     prose: tuple[Sentence, ...] = ()
     """The synthesis in a model's words, each sentence with what it rests on; empty without a model."""
 

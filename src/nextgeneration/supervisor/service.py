@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nextgeneration.missions.claims import Claim
-from nextgeneration.supervisor.conclusion import report_of
+from nextgeneration.supervisor.conclusion import report_so_far
 from nextgeneration.supervisor.graph import MissionGraph
 from nextgeneration.supervisor.lead import Lead, Parts
 from nextgeneration.supervisor.outcome import MissionReport
@@ -44,7 +44,7 @@ class Supervisor:
             if lead.report is not None:
                 await self.parts.scratch.drop(mission)
                 return Outcome(mission, lead.report.status, lead.report)
-            report = report_of(lead, "waiting")
+            report = await report_so_far(lead)
             if await claim.wait(", ".join(lead.parked)):
                 return Outcome(mission, "waiting", report, lead.parked)
             # An answer came while the last task was ending: go on with it at once.

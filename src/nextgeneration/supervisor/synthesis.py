@@ -87,9 +87,16 @@ _ACTION = {
     ActionStatus.FAILED: Texts("Approved but failed: {what}", "Approuvé mais en échec : {what}"),
     ActionStatus.REJECTED: Texts("Refused, nothing was done: {what}", "Refusé, rien n'a été fait : {what}"),
     ActionStatus.PENDING: Texts("Waits for your decision{risk}: {what}", "Attend votre décision{risk} : {what}"),
+    ActionStatus.APPROVED: Texts("Approved, under way: {what}", "Accepté, en cours : {what}"),
+    ActionStatus.CANCELLED: Texts("Cancelled, nothing was done: {what}", "Annulé, rien n'a été fait : {what}"),
+    ActionStatus.CUT_OFF: Texts(
+        "Cut off while it was under way; check what it left behind: {what}",
+        "Interrompu en cours ; vérifiez ce qui en reste : {what}",
+    ),
     ActionStatus.OFFERED: Texts("Proposed: {what}", "Proposé : {what}"),
 }
 _NOT_FIXED = Texts("Done, but the problem is still there: {what}", "Fait, mais le problème demeure : {what}")
+_EDITED = Texts(" As changed by {by}.", " Tel que modifié par {by}.")
 _RISK = Texts(" (risk: {label})", " (risque : {label})")
 
 
@@ -345,6 +352,8 @@ def _about_action(outcome: ActionOutcome, lang: Lang) -> Sentence:
     risk = _RISK.say(lang, label=outcome.label) if outcome.label else ""
     text = _NOT_FIXED if failed_check else _ACTION[outcome.status]
     said = _ended(text.say(lang, what=outcome.action.reason, risk=risk))
+    if outcome.edited_by:
+        said += _EDITED.say(lang, by=outcome.edited_by)
     if outcome.detail:
         said += " " + _ended(outcome.detail)
     # What nothing checks afterwards was done for its result: the tests' outcome, a program's output.

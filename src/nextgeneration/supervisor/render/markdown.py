@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,6 +13,7 @@ from nextgeneration.kernel.show import brief, escaped
 from nextgeneration.supervisor.outcome import (
     ActionOutcome,
     ActionStatus,
+    EditedCall,
     MergedFinding,
     MissionReport,
     Sentence,
@@ -48,6 +50,11 @@ _FIXED = Texts("Fixed and verified", "Corrigé et vérifié")
 _RULED_OUT = Texts("Ruled out", "Écarté")
 _OFFERED = Texts("What can be done next", "Ce qui peut être fait ensuite")
 _MISSING = Texts("Not covered", "Non couvert")
+_EDITED = Texts("Changed by a human before it was made", "Modifié par un humain avant d'être fait")
+_EDIT = Texts(
+    "{by} changed a call of {tool} by {agent} ({approval}): {made}; it had asked for: {asked}",
+    "{by} a modifié un appel de {tool} par {agent} ({approval}) : {made} ; il avait demandé : {asked}",
+)
 _TEAM = Texts("Who worked, and why", "Qui a travaillé, et pourquoi")
 _TABLE = Texts("| | severity | what | where |", "| | gravité | quoi | où |")
 _TEAM_TABLE = Texts("| agent | result | chosen for |", "| agent | résultat | choisi pour |")
@@ -58,6 +65,7 @@ _SOURCE = Texts(
     "{id} · rule {rules} · confidence {confidence:.0%} · found by {agents}",
     "{id} · règle {rules} · confiance {confidence:.0%} · trouvé par {agents}",
 )
+_EDITED_BY = Texts("edited by {by}", "modifiée par {by}")
 _DECIDED = Texts("decided by {by}", "décidée par {by}")
 _CHECKED = Texts("checked with", "vérifié avec")
 _SHOW = Texts("Show exactly what would be done", "Montrer exactement ce qui serait fait")
@@ -114,6 +122,7 @@ class _Page:
         thought = [(task.agent, opinion.text) for task in report.tasks for opinion in task.opinions]
         lines = (f"- {_plain(_OPINION.say(lang, agent=agent, text=brief(text, 600)))}" for agent, text in thought)
         yield from self._section(_OPINIONS, lines, thought)
+        yield from self._section(_EDITED, (self._edit(one) for one in report.edits), report.edits)
         yield from self._section(_TEAM, self._team(), report.tasks)
         yield from ("", "---\n", self._cost())
 
@@ -250,7 +259,8 @@ class _Page:
 
     def _title(self, outcome: ActionOutcome, level: str) -> str:
         number = self._actions[outcome.action.id]
-        by = f", {_DECIDED.say(self._lang, by=_plain(outcome.decided_by))}" if outcome.decided_by else ""
+        said = [(_EDITED_BY, outcome.edited_by), (_DECIDED, outcome.decided_by)]
+        by = "".join(f", {text.say(self._lang, by=_plain(who))}" for text, who in said if who)
         label = f" [{outcome.label}]" if outcome.label else ""
         what = _plain(gist(outcome.action.reason, 100))
         status = action_status(outcome, self._lang)
@@ -267,6 +277,12 @@ class _Page:
         body = outcome.preview or str(outcome.action.args.get("patch") or outcome.action.args)
         kind = "diff" if outcome.kind == "diff" or "patch" in outcome.action.args else ""
         yield from _fenced(body[:LONGEST_PREVIEW], kind)
+
+    def _edit(self, one: EditedCall) -> str:
+        asked, made = (_code(brief(json.dumps(args, ensure_ascii=False), 400)) for args in (one.asked, one.made))
+        names = {"tool": _code(one.tool), "approval": _code(one.approval)}
+        said = {"by": _plain(one.by), "agent": _plain(one.agent), **names, "asked": asked, "made": made}
+        return f"- {_EDIT.say(self._lang, **said)}"
 
     def _team(self) -> Iterator[str]:
         yield _TEAM_TABLE.say(self._lang)

@@ -41,10 +41,14 @@ _ACTION = {
     ActionStatus.OFFERED: Texts("proposed", "proposée"),
     ActionStatus.PENDING: Texts("waits for a decision", "attend une décision"),
     ActionStatus.REJECTED: Texts("refused, nothing was done", "refusée, rien n'a été fait"),
+    ActionStatus.APPROVED: Texts("approved, under way", "acceptée, en cours"),
+    ActionStatus.CANCELLED: Texts("cancelled, nothing was done", "annulée, rien n'a été fait"),
+    ActionStatus.CUT_OFF: Texts("cut off while under way", "interrompue en cours"),
     ActionStatus.FAILED: Texts("failed", "échec"),
     ActionStatus.DONE: Texts("done, not verified", "faite, non vérifiée"),
     ActionStatus.VERIFIED: Texts("done and verified", "faite et vérifiée"),
 }
+_NO_WORK = {ReportStatus.FAILED, ReportStatus.SKIPPED}
 _NOT_FIXED = Texts("done, but the problem is still there", "faite, mais le problème demeure")
 
 _CLAUSE = re.compile(r"(?<=[.;:])\s| [:;] ")
@@ -79,12 +83,14 @@ def counts(entries: Iterable[MergedFinding], lang: Lang) -> str:
 def headline(report: MissionReport, lang: Lang) -> str:
     """What remains and what was fixed, in a line.
 
-    Empty where "no problem" would say too much: facts were asked for, or something is yet to be decided.
+    Empty where "no problem" would say too much: nobody could look, facts were asked for, or something is yet to be
+    decided.
     """
     left, fixed = open_findings(report), fixed_findings(report)
     if not left and not fixed:
+        worked = any(task.status not in _NO_WORK for task in report.tasks)
         more = report.actions or any(sentence.quote for sentence in report.answer)
-        return "" if more else _NOTHING.say(lang)
+        return _NOTHING.say(lang) if worked and not more else ""
     said = _ALL_FIXED.say(lang)
     if left:
         said = (_REMAINS if len(left) == 1 else _REMAIN).say(lang, n=len(left), counts=counts(left, lang))
