@@ -41,9 +41,11 @@ class House:
     access: ModelAccess
     root: Path
 
-    def think(self, task: str = "t1", listen: Any = None) -> Any:
+    async def think(self, task: str = "t1", listen: Any = None) -> Any:
         door = self.claim.door({}, Policy(), self.root, self.access)
-        return door.task(task, "agent").think(ASK, Wish(), listen)
+        answer = await door.task(task, "agent").think(ASK, Wish(), listen)
+        await self.claim.flush()
+        return answer
 
     async def billed(self) -> int:
         await self.wire.settled()
