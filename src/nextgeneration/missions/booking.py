@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.credits.errors import CreditError
-from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Scopes, Settled, SoftWarning
+from nextgeneration.credits.schema import Hold, HoldStatus, Scopes, Settled, SoftWarning
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.models import ModelRequest, Usage, Wish
@@ -20,7 +20,7 @@ from nextgeneration.missions.access import Candidate, ModelAccess
 from nextgeneration.missions.entries import NOTE, again_of, outcome_of, row_of
 from nextgeneration.missions.leases import Change, Draft, Then
 from nextgeneration.missions.records import Effect
-from nextgeneration.missions.spending import asked_for
+from nextgeneration.missions.spending import asked_for, limits_of
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import seal
@@ -200,19 +200,8 @@ class Booking:
             scopes=self._scopes(candidate),
             attempt=claim.attempt,
             at=iso(claim.clock.now()),
-            limits=self._limits(),
+            limits=limits_of(claim.mission, self._asked.task, self._asked.credits, self._asked.above),
         )
-
-    def _limits(self) -> tuple[Limit, ...]:
-        """The budgets of the mission, the task and those it works for: they come with the call."""
-        mission, asked = self._claim.mission, self._asked
-        limits = []
-        if mission.budget.credits is not None:
-            limits.append(Limit("mission", mission.id, mission.budget.credits))
-        if asked.credits is not None:
-            limits.append(Limit("task", f"{mission.id}/{asked.task}", asked.credits))
-        limits += [Limit("task", f"{mission.id}/{task}", amount) for task, amount in asked.above]
-        return tuple(limits)
 
     def _scopes(self, candidate: Candidate) -> Scopes:
         mission = self._claim.mission

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nextgeneration.credits.schema import Scopes
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Wish
 from nextgeneration.kernel.reports import Cost
@@ -34,9 +35,11 @@ from nextgeneration.missions.lineage import Lineage, Tally, TaskBudget, Unit
 from nextgeneration.missions.outcomes import refusal, replayed
 from nextgeneration.missions.performing import Performance
 from nextgeneration.missions.records import Effect
+from nextgeneration.missions.spending import limits_of
 from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.missions.thinking import Listen, Thought, cost_of, models_failed, replayed_thought
 from nextgeneration.missions.together import Together
+from nextgeneration.missions.tolls import ACCOUNT, Toll, Tolls
 from nextgeneration.models.errors import NoModel
 from nextgeneration.security.permissions import PermissionRules
 
@@ -215,10 +218,29 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
             guided = bool(self._thoughts or self._guided)
             branch = Branch(self._door, self, self._lineage, request.position, read, guided)
             return Delegation(self._door, self._judge, request, recorded, self._seconds_left, branch)
-        return Performance(self._door, self._judge, request, recorded, self._seconds_left)
+        toll = None if self._claim.shared.tolls is None else self._toll(request, self._claim.shared.tolls)
+        return Performance(self._door, self._judge, request, recorded, self._seconds_left, toll)
+
+    def _toll(self, request: Request, tolls: Tolls) -> Toll | None:
+        """What the call costs; ``None``: nothing."""
+        price = 0 if request.tool is None else tolls.of(request.tool.spec)
+        if not price:
+            return None
+        mission, task = self._claim.mission, self.task
+        scopes = Scopes(
+            tenant=mission.tenant,
+            user=mission.options.user,
+            agent=self.template,
+            mission=mission.id,
+            task=task,
+            model=ACCOUNT.format(name=request.name),
+        )
+        limits = limits_of(mission, task, self._budget.credits, self._lineage.credits)
+        return Toll(self._door, tolls.books, request.key, request.name, scopes, limits, price)
 
     def _replayed(self, request: Request, recorded: Effect) -> ToolResult:
         below = delegating(request.tool)
+        self._cost += cost_of(recorded)
         if recorded.status != "refused":
             self._cost += Cost(tool_calls=1, seconds=0.0 if below else recorded.seconds)
         with self._noted():

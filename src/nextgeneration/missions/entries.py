@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from nextgeneration.credits.schema import HoldStatus
 from nextgeneration.kernel.canonical import canonical
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError, NotCanonical
@@ -23,6 +24,9 @@ from nextgeneration.missions.tainting import CLEAN, Taint
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import plain, seal
+
+if TYPE_CHECKING:
+    from nextgeneration.missions.tolls import Toll
 
 NOTE = 300
 """Characters of a message kept in the journal."""
@@ -124,21 +128,27 @@ class Entry:
         rule: what repeating it would do.
     """
 
-    def __init__(self, claim: Claim, request: Request, effect: Effect | None) -> None:
+    def __init__(self, claim: Claim, request: Request, effect: Effect | None, toll: Toll | None = None) -> None:
         self._claim = claim
+        self._toll = toll
         self._shared = claim.shared
         self._request = request
         self.effect = effect
         self.rule = EffectRule.PURE if request.tool is None else request.tool.spec.effect
 
-    async def intend(self, judged: Judged, permit: Permit) -> None:
-        """Record that the call is about to be made, count it, and use up the answer that allows it.
+    async def intend(self, judged: Judged, permit: Permit, seconds: float = 0.0) -> None:
+        """Record that the call is about to be made, count it, hold its price, and use up the answer that allows it.
+
+        Args:
+            judged: the call.
+            permit: on what ground it is made.
+            seconds: how long to wait for credits that other calls hold.
 
         Raises:
             ApprovalStale: that answer no longer holds.
-            OverBudget: the mission's calls are used up.
+            OverBudget: the mission's calls are used up, or its price fits no limit.
         """
-        request, claim, shared = self._request, self._claim, self._shared
+        request, claim, shared, toll = self._request, self._claim, self._shared, self._toll
         before = self.effect
         at = iso(claim.clock.now())
         effect = self._fresh(judged.assessment.label.value, "intent", judged.assessment.conditions, at, judged.edit)
@@ -147,6 +157,8 @@ class Entry:
             effect.approval, effect.approval_call = before.approval, before.approval_call
 
         def change(connection: Connection) -> None:
+            if toll is not None:
+                toll.hold(connection)
             approval, retry = permit.approval, permit.retry
             if approval is not None and not shared.approvals.holds(connection, approval, permit.digest, at):
                 raise ApprovalStale(tool=request.name, why=approval)
@@ -171,11 +183,27 @@ class Entry:
             data["edited_by"] = judged.edit.by
         shared.at("effect.judged")
         draft = Draft("effect.intent", data, request.task)
-        await claim.commit(draft, change=change, calls=1, then=lambda: self._known(effect))
+        if toll is None:
+            await claim.commit(draft, change=change, calls=1, then=lambda: self._known(effect))
+        else:
+            data["held"] = toll.price
+
+            def paid() -> None:
+                self._known(effect)
+                toll.written()
+
+            await toll.held(lambda: claim.commit(draft, change=change, calls=1, then=paid), seconds)
         shared.at("effect.intent")
 
     async def settle(
-        self, status: str, outcome: str, data: dict[str, Any], *, seconds: float = 0.0, used: str | None = None
+        self,
+        status: str,
+        outcome: str,
+        data: dict[str, Any],
+        *,
+        seconds: float = 0.0,
+        used: str | None = None,
+        closing: HoldStatus = HoldStatus.SETTLED,
     ) -> None:
         """Record the outcome of the open intent, and use up the answer it rests on.
 
@@ -185,8 +213,13 @@ class Entry:
         request, claim, shared = self._request, self._claim, self._shared
         at = iso(claim.clock.now())
         values = outcome_of(claim.id, request.task, request.position, status, outcome, at, seconds)
+        close, closed = (None, None) if self._toll is None else self._toll.closing(closing)
+        if self._toll is not None and self._toll.cost:
+            data = {**data, "credits": self._toll.cost}
 
         def change(connection: Connection) -> None:
+            if close is not None:
+                close(connection)
             if used is not None:
                 shared.approvals.use(connection, used, at)
             if shared.effects.settle(connection, values) != 1:
@@ -200,11 +233,16 @@ class Entry:
             if effect is not None:
                 effect.status, effect.outcome, effect.ended_at, effect.seconds = status, outcome, at, seconds
 
+        def written() -> None:
+            known()
+            if closed is not None:
+                closed()
+
         if self.rule is EffectRule.PURE and used is None:
-            claim.ride(draft, change)
+            claim.ride(draft, change, closed)
             known()
         else:
-            await claim.commit(draft, change=change, answer=True, then=known)
+            await claim.commit(draft, change=change, answer=True, then=known if closed is None else written)
         shared.at(kind)
 
     async def close(self, outcome: str, problem: dict[str, Any]) -> None:
@@ -230,7 +268,10 @@ class Entry:
 
     def _fresh(self, label: str, status: str, conditions: dict[str, str], at: str, edit: Edit | None = None) -> Effect:
         request = self._request
-        made = {} if edit is None else {"made": edit.args, "edited_by": edit.by}
+        made: dict[str, Any] = {} if edit is None else {"made": edit.args, "edited_by": edit.by}
+        if self._toll is not None and status == "intent":
+            # What a replay is told: the price counts once the call was begun, and so does that of the tries before.
+            made["credits"] = self._toll.earlier + self._toll.price
         return Effect(
             task=request.task,
             position=request.position,

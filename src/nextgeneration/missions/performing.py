@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nextgeneration.credits.schema import HoldStatus
 from nextgeneration.events.schema import Event
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import InternalError, NGError, as_problem
@@ -35,6 +36,7 @@ from nextgeneration.tools.errors import ToolTimedOut
 
 if TYPE_CHECKING:
     from nextgeneration.missions.effects import Door
+    from nextgeneration.missions.tolls import Toll
 
 logger = logging.getLogger(__name__)
 
@@ -69,14 +71,21 @@ class Performance:
     """
 
     def __init__(
-        self, door: Door, judge: Judge, request: Request, begun: Effect | None, seconds_left: Callable[[], float]
+        self,
+        door: Door,
+        judge: Judge,
+        request: Request,
+        begun: Effect | None,
+        seconds_left: Callable[[], float],
+        toll: Toll | None = None,
     ) -> None:
         self._door = door
         self._claim = door.claim
         self._shared = door.claim.shared
         self._judge = judge
         self._request = request
-        self._entry = Entry(door.claim, request, begun)
+        self._toll = toll
+        self._entry = Entry(door.claim, request, begun, toll)
         self._seconds_left = seconds_left
         self.made = False
         self.seconds = 0.0
@@ -84,12 +93,15 @@ class Performance:
     @property
     def cost(self) -> Cost:
         """What it used."""
-        return Cost(tool_calls=1, seconds=self.seconds) if self.made else Cost()
+        used = Cost(tool_calls=1, seconds=self.seconds) if self.made else Cost()
+        return used if self._toll is None else used + Cost(credits=self._toll.cost)
 
     async def run(self) -> ToolResult:
         """Make the call, or find out why not."""
         request = self._request
         context = context_of(self._door, request.key)
+        if self._toll is not None and self._entry.effect is not None:
+            await self._toll.look_back()
         edit = await self._edit()
         try:
             judged = self._judged(context, edit)
@@ -107,7 +119,7 @@ class Performance:
             left = self._seconds_left()
             if left <= 0:
                 raise OverBudget(scope=request.task, limit=round(self._claim.seconds(), 1), unit="seconds")
-            await self._entry.intend(judged, permit)
+            await self._entry.intend(judged, permit, left)
         except (EffectRefused, GrantMismatch, OverBudget) as error:
             await self._refused(error)
             raise
@@ -245,10 +257,15 @@ class Performance:
 
     async def _call(self, judged: Judged, permit: Permit, left: float) -> ToolResult:
         request, claim = self._request, self._claim
-        await claim.secure()
-        self.made = True
-        started = claim.clock.monotonic()
-        answer = await self._tried(judged, permit, left)
+        try:
+            await claim.secure()
+            self.made = True
+            started = claim.clock.monotonic()
+            answer = await self._tried(judged, permit, left)
+        except (NGError, asyncio.CancelledError):
+            if self._toll is not None:
+                await (self._toll.lost() if self.made else self._toll.give_back())
+            raise
         self.seconds = round(claim.clock.monotonic() - started, 6)
         self._shared.at("effect.called")
         if isinstance(answer, tuple):
@@ -260,7 +277,10 @@ class Performance:
         problem = as_problem(answer, lang)
         data = {"code": problem["code"], "message": shortened(problem["message"], NOTE), "seconds": self.seconds}
         outcome = refusal(answer) if isinstance(answer, OverBudget) else failure(problem)
-        await self._entry.settle("failed", outcome, data, seconds=self.seconds)
+        # What a tool says of its failure is an answer; one that gave none may have been billed for anything.
+        said = isinstance(answer, NGError) and not isinstance(answer, (OverBudget, ToolTimedOut))
+        closing = HoldStatus.SETTLED if said else HoldStatus.UNCONFIRMED
+        await self._entry.settle("failed", outcome, data, seconds=self.seconds, closing=closing)
         raise answer if isinstance(answer, OverBudget) else failed(request.name, problem)
 
     async def _tried(self, judged: Judged, permit: Permit, left: float) -> tuple[str, ToolResult] | BaseException:

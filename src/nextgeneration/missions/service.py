@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nextgeneration.credits.schema import Scopes
 from nextgeneration.credits.units import from_credits, shown
@@ -50,6 +50,9 @@ from nextgeneration.storage.sealed import seal
 
 __all__ = ["Claim", "Damage", "Missions"]
 
+if TYPE_CHECKING:
+    from nextgeneration.missions.tolls import Tolls
+
 T = TypeVar("T")
 
 ID_LENGTH = 30
@@ -75,6 +78,7 @@ class Missions:
         bus: where events are announced.
         holder: the name under which leases are held; by default this process.
         at: called at every boundary, so that tests can cut there.
+        tolls: what calls of tools cost.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Missions:
         bus: Bus | None = None,
         holder: str | None = None,
         at: At = nowhere,
+        tolls: Tolls | None = None,
     ) -> None:
         self.settings = settings or MissionSettings()
         self._shared = Shared(
@@ -96,6 +101,7 @@ class Missions:
             lease_seconds=self.settings.lease_seconds,
             approval_days=self.settings.approval_days,
             at=at,
+            tolls=tolls,
         )
         self._claiming = Claiming(self._shared)
         self.approvals = Approvals(self._shared)

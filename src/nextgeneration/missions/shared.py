@@ -16,6 +16,7 @@ from nextgeneration.storage.tables import LOCAL
 
 if TYPE_CHECKING:
     from nextgeneration.missions.claims import Claim
+    from nextgeneration.missions.tolls import Tolls
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Shared:
         at: called at every boundary (``boundaries``).
         live: the claims of this process by mission.
         known_revisions: digests that are certainly stored.
+        tolls: what calls of tools cost; ``None``: none costs anything.
     """
 
     storage: Storage
@@ -43,6 +45,7 @@ class Shared:
     live: dict[str, Claim] = field(default_factory=dict)
     known_revisions: set[str] = field(default_factory=set)
     ledger: Ledger = field(default_factory=Ledger)
+    tolls: Tolls | None = None
 
     def lease_end(self) -> datetime:
         """When a lease taken now runs out."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from nextgeneration.credits.schema import SoftWarning
+from nextgeneration.credits.errors import HoldRefused, OverLimit
+from nextgeneration.credits.schema import Limit, SoftWarning
 from nextgeneration.credits.units import shown
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.show import escaped
 from nextgeneration.kernel.tools import Preview, ToolContext, ToolResult, ToolSpec
 from nextgeneration.missions.asking import Question
+from nextgeneration.missions.errors import EffectRefused, OverBudget
 from nextgeneration.missions.judging import Judged, identity
 from nextgeneration.missions.performing import context_of
-from nextgeneration.missions.schema import Approval, ApprovalStatus
+from nextgeneration.missions.schema import Approval, ApprovalStatus, Mission
 from nextgeneration.security.permissions import Decision, Verdict
 from nextgeneration.tools.base import Args, BaseTool
 
@@ -72,6 +75,38 @@ class Spend(BaseTool):
 SPEND = Spend()
 
 
+def limits_of(mission: Mission, task: str, budget: int | None, above: Iterable[tuple[str, int]]) -> tuple[Limit, ...]:
+    """The budgets of a mission, a task and those it works for, as limits that come with a call."""
+    limits = []
+    if mission.budget.credits is not None:
+        limits.append(Limit("mission", mission.id, mission.budget.credits))
+    if budget is not None:
+        limits.append(Limit("task", f"{mission.id}/{task}", budget))
+    limits += [Limit("task", f"{mission.id}/{name}", amount) for name, amount in above]
+    return tuple(limits)
+
+
+def over_limit(error: HoldRefused, tool: str, mission: Mission) -> OverBudget | EffectRefused:
+    """What a call that nothing was held for ends with.
+
+    A limit that leaves too little ends the task; an account that is stopped, a price nobody knows or a wait that
+    was too long only means that this call cannot be made: the agent goes on without.
+    """
+    if not isinstance(error, OverLimit):
+        return EffectRefused(tool=tool, why=error.message(mission.lang))
+    # As a person would name it in a report of this very mission: task:t1, mission:mis_…, tenant:local/month.
+    scope = str(error.limit).removesuffix("/total").replace(f":{mission.id}/", ":", 1)
+    return OverBudget(scope=scope, limit=str(error.left), unit="credits")
+
+
+def agreed_to(door: Door, warning: SoftWarning) -> bool:
+    """Whether the mission may go on beyond a soft limit without a question."""
+    about = f"{warning.limit.key}:{warning.bucket}"
+    return (
+        not warning.asks or f"{about}:all" in door.agreed or (warning.share < PASSED and f"{about}:most" in door.agreed)
+    )
+
+
 async def asked_for(door: Door, warning: SoftWarning) -> None:
     """Let a human decide, once for each limit, period and step (the warning, the whole), whether the mission goes on.
 
@@ -81,13 +116,11 @@ async def asked_for(door: Door, warning: SoftWarning) -> None:
         Parked: the question is put.
         EffectRefused: the answer was no, or nobody can be asked.
     """
-    if not warning.asks:
-        return
     whole = warning.share >= PASSED
     about = f"{warning.limit.key}:{warning.bucket}"
     key = f"{about}:all" if whole else f"{about}:most"
     async with door.spending:
-        if key in door.agreed or f"{about}:all" in door.agreed:
+        if agreed_to(door, warning):
             return
         if not whole and await _wider(door, f"{about}:all", warning.cap):
             whole, key = True, f"{about}:all"

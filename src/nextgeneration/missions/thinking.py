@@ -28,6 +28,7 @@ from nextgeneration.missions.errors import EffectRefused, ModelsFailed, OverBudg
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.outcomes import refused_as, remake
 from nextgeneration.missions.records import Effect
+from nextgeneration.missions.spending import over_limit
 from nextgeneration.models.candidates import LEAST_OUTPUT
 from nextgeneration.models.errors import (
     ContextTooLong,
@@ -266,18 +267,10 @@ class Thought:
         return models_failed(problem)
 
     async def _over(self, error: HoldRefused) -> OverBudget | EffectRefused:
-        """Record that nothing was held for the call; what to raise.
-
-        A limit that leaves too little ends the task; an account that is stopped, a price nobody knows or a wait that
-        was too long only means that no model can be asked: the agent goes on without.
-        """
-        lang = self._claim.mission.lang
-        refused: OverBudget | EffectRefused = EffectRefused(tool=NAME, why=error.message(lang))
-        if isinstance(error, OverLimit):
-            # As a person would name it in a report of this very mission: task:t1, mission:mis_…, tenant:local/month.
-            scope = str(error.limit).removesuffix("/total").replace(f":{self._claim.mission.id}/", ":", 1)
-            refused = OverBudget(scope=scope, limit=str(error.left), unit="credits")
-        await self._ended("refused", {"refusal": refused_as(refused)}, error.problem(lang))
+        """Record that nothing was held for the call; what to raise."""
+        mission = self._claim.mission
+        refused = over_limit(error, NAME, mission)
+        await self._ended("refused", {"refusal": refused_as(refused)}, error.problem(mission.lang))
         return refused
 
     async def _ended(self, status: str, outcome: dict[str, Any], problem: dict[str, Any]) -> None:
@@ -349,10 +342,14 @@ def replayed_thought(effect: Effect, key: str) -> ModelAnswer:
 
 
 def cost_of(effect: Effect) -> Cost:
-    """What a recorded model call cost, whatever came of it; nothing for any other effect."""
-    if effect.name != NAME or effect.outcome is None:
+    """What a recorded model call cost, whatever came of it, and any other effect that has a price."""
+    if effect.outcome is None:
         return Cost()
     key = f"{effect.task}/{effect.position}"
+    if effect.name != NAME:
+        # Few tools have a price: the rest is not read for it.
+        paid = '"credits":' in effect.args and unseal(effect.args, "effects", key).get("credits")
+        return Cost(credits=paid) if paid else Cost()
     try:
         return Cost.model_validate(unseal(effect.outcome, "effects", key)["cost"])
     except (KeyError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -28,6 +29,10 @@ class McpServer(BaseModel):
 ServerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
+ToolPattern = Annotated[str, Field(min_length=1, max_length=200)]
+ToolPrice = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6)]
+
+
 class ToolSettings(SettingsGroup):
     """What the tools may use."""
 
@@ -44,6 +49,11 @@ class ToolSettings(SettingsGroup):
     search_page: str = Field(
         default="https://html.duckduckgo.com/html/",
         description="address of the HTML search page that is read, as well as it can be, when search_url is empty",
+    )
+    prices: dict[ToolPattern, ToolPrice] = Field(
+        default={},
+        description="credits for each call of a tool, by its name or a pattern of names; of several that fit the "
+        "longest decides",
     )
     mcp_seconds: float = Field(
         default=30.0, gt=0, description="time limit of one conversation with an MCP server, in seconds"

@@ -158,8 +158,8 @@ async def test_only_a_human_or_a_humans_rule_answers(bench, by):
 def test_a_task_has_no_way_to_answer():
     public = {name for name in dir(TaskDoor) if not name.startswith("_")}
     assert public == {
-        *("authorise", "begun", "call", "cost", "get", "masked", "models"),
-        *("offer", "offered", "put", "record", "spec", "think", "together"),
+        *("authorise", "begun", "call", "cost", "get", "heard", "masked", "models"),
+        *("offer", "offered", "put", "record", "room", "spec", "think", "together"),
     }
 
 

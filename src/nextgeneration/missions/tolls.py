@@ -1,0 +1,197 @@
+"""Tools with a price: what a call costs is held with its intent and settled with its outcome, as a model call's is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from nextgeneration.credits.errors import HoldRefused
+from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Scopes, Settled, SoftWarning
+from nextgeneration.credits.service import Credits
+from nextgeneration.credits.units import from_credits
+from nextgeneration.kernel.clock import iso
+from nextgeneration.kernel.errors import NGError
+from nextgeneration.kernel.tools import ToolSpec
+from nextgeneration.missions.leases import Draft
+from nextgeneration.missions.spending import agreed_to, asked_for, over_limit
+from nextgeneration.storage.database import Connection
+
+if TYPE_CHECKING:
+    from nextgeneration.missions.effects import Door
+
+logger = logging.getLogger(__name__)
+
+ACCOUNT = "tool:{name}"
+"""What stands in the place of the model in the books, so that reports and limits know a tool by its name."""
+
+
+class Tolls:
+    """What a call of each tool costs.
+
+    Args:
+        books: where it is held and charged.
+        prices: credits for each call, by patterns of names as in permissions; of several that fit the longest decides.
+    """
+
+    def __init__(self, books: Credits, prices: Mapping[str, Decimal]) -> None:
+        self.books = books
+        self._prices = {pattern.casefold(): from_credits(price) for pattern, price in prices.items()}
+        self._known: dict[str, int] = {}
+
+    def of(self, spec: ToolSpec) -> int:
+        """Micro-credits of one call; 0: it has no price."""
+        found = self._known.get(spec.name)
+        if found is None:
+            names = [name.casefold() for name in (spec.name, *spec.aliases)]
+            fitting = [each for each in self._prices if any(fnmatchcase(name, each) for name in names)]
+            found = self._prices[max(fitting, key=lambda each: (len(each), self._prices[each]))] if fitting else 0
+            self._known[spec.name] = found
+        return found
+
+
+class _Warned(Exception):
+    """Undoes the transaction: a soft limit asks before the call is begun."""
+
+    def __init__(self, warning: SoftWarning) -> None:
+        super().__init__(warning.limit.key)
+        self.warning = warning
+
+
+class Toll:
+    """One call's price on its way through the books.
+
+    Attributes:
+        price: of one try, in micro-credits.
+        earlier: what tries cost whose process died.
+        charged: what this one cost so far.
+    """
+
+    def __init__(
+        self, door: Door, books: Credits, key: str, name: str, scopes: Scopes, limits: tuple[Limit, ...], price: int
+    ) -> None:
+        self._door = door
+        self._claim = door.claim
+        self._books = books
+        self._key = key
+        self._name = name
+        self._scopes = scopes
+        self._limits = limits
+        self._hold: Hold | None = None
+        self._written = False
+        self.price = price
+        self.earlier = 0
+        self.charged = 0
+
+    @property
+    def cost(self) -> int:
+        """What all tries cost."""
+        return self.earlier + self.charged
+
+    async def look_back(self) -> None:
+        """Find out what earlier tries cost."""
+        ledger, tenant = self._books.ledger, self._scopes.tenant
+        line = await self._claim.shared.storage.read(lambda c: ledger.tried(c, self._key, tenant=tenant))
+        self.earlier = line.charged
+
+    async def held(self, attempt: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> None:
+        """Make the transaction that begins the call, in which :meth:`hold` is called; wait in turn until it fits.
+
+        Raises:
+            OverBudget, EffectRefused: it does not fit.
+            Parked: a soft limit would be passed, and a human is asked.
+            NGError: what ``attempt`` raises.
+        """
+        wait = min(self._books.settings.credit_wait_seconds, max(seconds, 0.0))
+        while True:
+            hold = self._begun()
+            try:
+                await self._books.queue.held(self._scopes, self.price, attempt, wait)
+                return
+            except _Warned as asking:
+                self._drop(hold)
+                await asked_for(self._door, asking.warning)
+            except HoldRefused as error:
+                self._drop(hold)
+                self._books.figures.refused(error)
+                raise over_limit(error, self._name, self._claim.mission) from None
+            except (NGError, asyncio.CancelledError):
+                if self._written:
+                    await self.give_back()
+                else:
+                    self._drop(hold)
+                raise
+
+    def _begun(self) -> Hold:
+        claim = self._claim
+        claim.tries[self._key] += 1
+        number, at = claim.tries[self._key], iso(claim.clock.now())
+        about = (self.price, self._scopes, claim.attempt, at, self._limits)
+        self._hold = hold = Hold(f"{self._key}/{claim.attempt}.{number}", *about)
+        claim.holds.add(hold.id)
+        return hold
+
+    def _drop(self, hold: Hold) -> None:
+        self._claim.holds.discard(hold.id)
+        self._hold = None
+
+    def hold(self, connection: Connection) -> None:
+        """Hold the price, in the transaction that journals the intent.
+
+        Raises:
+            HoldWaits, HoldRefused: it does not fit.
+        """
+        assert self._hold is not None  # noqa: S101 - it is called by what `held` runs
+        for warning in self._books.ledger.hold(connection, self._hold):
+            if not agreed_to(self._door, warning):
+                raise _Warned(warning)
+
+    def written(self) -> None:
+        """The intent is on disk, and with it the hold."""
+        self._written = True
+
+    def closing(
+        self, status: HoldStatus = HoldStatus.SETTLED
+    ) -> tuple[Callable[[Connection], None], Callable[[], None]]:
+        """The end of the hold: the change, and what follows once it is on disk. Nothing where none is open."""
+        hold, claim, books = self._hold, self._claim, self._books
+        if hold is None:
+            return (lambda _: None), (lambda: None)
+        self._hold = None
+        self.charged = 0 if status is HoldStatus.RELEASED else hold.amount
+        at, settled = iso(claim.clock.now()), list[Settled]()
+
+        def change(connection: Connection) -> None:
+            cost = None if status is HoldStatus.UNCONFIRMED else self.charged
+            tenant = hold.scopes.tenant
+            settled[:] = [books.ledger.settle(connection, hold.id, cost, status=status, at=at, tenant=tenant)]
+
+        def closed() -> None:
+            claim.holds.discard(hold.id)
+            for each in settled:
+                books.settled(each)
+
+        return change, closed
+
+    async def give_back(self) -> None:
+        """Release what was held for a call that is not made after all."""
+        await self._end(HoldStatus.RELEASED, "credits.released")
+
+    async def lost(self) -> None:
+        """Charge a call that was cut off: what came of it is not known."""
+        await self._end(HoldStatus.UNCONFIRMED, "credits.unconfirmed")
+
+    async def _end(self, status: HoldStatus, kind: str) -> None:
+        """End the hold by itself. When that cannot be written, it is charged with the end of the attempt."""
+        hold = self._hold
+        if hold is None or self._claim.over:
+            return
+        change, closed = self.closing(status)
+        draft = Draft(kind, {"hold": hold.id, "tool": self._name}, self._scopes.task)
+        try:
+            await self._claim.commit(draft, change=change, answer=True, then=closed)
+        except NGError as error:
+            logger.warning("%s stays held: %s (%s)", hold.id, error, error.code)
