@@ -31,11 +31,11 @@ class Bill:
     @classmethod
     def of(cls, candidate: Candidate, hold: Hold, usage: Usage) -> Bill:
         """The bill for ``usage``: never negative, and never more than an account can hold."""
-        said = {name: getattr(usage, name) for name in _COUNTS}
-        sound = all(type(count) is int and count >= 0 for count in said.values())
-        if not sound or max(said.values()) > MOST_TOKENS:
-            kept = {name: min(max(count, 0), MOST_TOKENS) if type(count) is int else 0 for name, count in said.items()}
-            usage = replace(usage, **kept, estimated=usage.estimated or not sound)
+        sound = True
+        for count in (usage.input, usage.output, usage.cached, usage.cache_written, usage.reasoning):
+            if type(count) is not int or not 0 <= count <= MOST_TOKENS:
+                usage, sound = _bounded(usage)
+                break
         if not hold.amount:
             return cls(0, 0, usage)
         cost = min(max(candidate.cost(usage), 0), MAX_AMOUNT) if sound else None
@@ -50,3 +50,11 @@ class Bill:
     def beyond(self) -> dict[str, int]:
         """For the journal: by how much it passes its worst case, when it does."""
         return {"overrun": self.charged - self.held} if self.charged > self.held else {}
+
+
+def _bounded(usage: Usage) -> tuple[Usage, bool]:
+    """What can stand in the books of counts that cannot, and whether they were counts at all."""
+    said = {name: getattr(usage, name) for name in _COUNTS}
+    sound = all(type(count) is int and count >= 0 for count in said.values())
+    kept = {name: min(max(count, 0), MOST_TOKENS) if type(count) is int else 0 for name, count in said.items()}
+    return replace(usage, **kept, estimated=usage.estimated or not sound), sound
