@@ -299,6 +299,20 @@ def test_try_says_who_plans_and_who_works_when_they_differ(known, cli, monkeypat
     assert report["cost"]["credits"] == price(best) + price(good)
 
 
+def test_try_says_who_words_the_answer_when_another_provider_does(known, cli):
+    """The plan is not judged by whoever made it, where another provider's model is nearly as good."""
+    with WireServer("anthropic").answers(DemoModel()) as best, WireServer("openai").answers(DemoModel()) as good:
+        known(best=("anthropic", best.url), good=("openai", good.url))
+        code, report, err = cli("try")
+    assert "best:claude-sonnet-5-5 plans, " in err
+    assert "good:gpt-4o words the answer" in err
+    assert code == 0
+    said = {event.task: event.data["model"] for event in thoughts(journal(report["mission"]))}
+    assert said["supervisor.plan"] == "best:claude-sonnet-5-5"
+    assert said["supervisor.prose"] == "good:gpt-4o"
+    assert report["prose"]
+
+
 def test_try_says_when_its_model_cannot_call_tools(known, cli, monkeypatch):
     with WireServer("openai", lacks={"tools"}).answers(DemoModel()) as server:
         known(far=("openai", server.url))

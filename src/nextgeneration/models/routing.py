@@ -10,16 +10,20 @@ from nextgeneration.kernel.models import ModelRequest, Wish
 from nextgeneration.models.candidates import LEAST_OUTPUT, Candidate, Choice
 from nextgeneration.models.estimating import IMAGE_LIKELY, likely_tokens
 
-MUST = frozenset({"tools", "vision"})
-"""Needs that nothing else can stand in for. A schema can be asked for in words, reasoning is a matter of quality."""
-
 _DEAR = 1e9
 _EVERYDAY = 7.5
 _BEST = frozenset({"plan", "synthesise"})
 """Purposes that take the best model, whatever it costs."""
+_NEARLY = 1.0
+"""How much less good, in ranks, the model of the synthesis may be for coming from another provider than the plan's."""
 
 _CANNOT = Texts("cannot do {needs}", "ne sait pas faire : {needs}")
-_NEED = {"tools": Texts("tools", "outils"), "vision": Texts("vision", "vision")}
+_NEED = {
+    "tools": Texts("tools", "outils"),
+    "vision": Texts("vision", "vision"),
+    "structured": Texts("structured answers", "réponses structurées"),
+    "reasoning": Texts("reasoning", "raisonnement"),
+}
 _TOO_LONG = Texts("its context of {context} tokens is too short", "son contexte de {context} jetons est trop court")
 _STAYS = Texts("only models on this machine were wished for", "seuls des modèles sur cette machine étaient souhaités")
 _WISHED = Texts("wished for, place {place}", "souhaité, rang {place}")
@@ -34,7 +38,15 @@ _PURPOSE = {
     "compact": Texts("the cheapest, for compaction", "le moins cher, pour compacter"),
     "work": Texts("good quality for its price", "bonne qualité pour son prix"),
 }
+_SECOND = Texts(
+    "the best for a synthesis of another provider than the plan's",
+    "le meilleur pour une synthèse chez un autre fournisseur que celui du plan",
+)
 _LEARNED = Texts("it did best so far", "le meilleur jusqu'ici")
+
+
+_Keyed = tuple[tuple[float, float], Texts, Candidate]
+"""By what a model is ordered, why it was taken, and the model."""
 
 
 def choose(
@@ -49,8 +61,10 @@ def choose(
     """The models for a wish, the best first.
 
     Those wished for come first in their order, then the others by purpose: planning and synthesis take the best,
-    compaction the cheapest, work what is good for its price. One that failed lately stands behind all that did not.
-    Whoever wishes only for models on this machine gets no others: data that should stay here stays here.
+    compaction the cheapest, work what is good for its price. The synthesis takes one of another provider than the plan
+    where one is nearly as good, so that a plan is not judged by whoever made it. One that failed lately stands behind
+    all that did not. Whoever wishes only for models on this machine gets no others: data that should stay here stays
+    here.
 
     Args:
         wish: what somebody would like.
@@ -87,7 +101,7 @@ def fit(
     skipped: dict[str, Texts],
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Which of the models wished for can be taken, and which others; the arguments are those of :func:`choose`."""
-    needs = (wish.needs & MUST) | _needs(request)
+    needs = wish.needs | _needs(request)
     # The image's share is what differs from model to model; measuring the text for each would be most of the work.
     length = likely_tokens(request, 0) if request is not None else 0
     pictures = sum(len(message.images) for message in request.messages) if request is not None else 0
@@ -118,10 +132,14 @@ def _able(candidate: Candidate, needs: frozenset[str], skipped: dict[str, Texts]
     lacking = sorted(needs - candidate.facts.abilities)
     if lacking:
         skipped[candidate.name] = Texts(
-            _CANNOT.en.format(needs=", ".join(_NEED[need].en for need in lacking)),
-            _CANNOT.fr.format(needs=", ".join(_NEED[need].fr for need in lacking)),
+            _CANNOT.en.format(needs=", ".join(_need(need).en for need in lacking)),
+            _CANNOT.fr.format(needs=", ".join(_need(need).fr for need in lacking)),
         )
     return not lacking
+
+
+def _need(name: str) -> Texts:
+    return _NEED.get(name, Texts(name, name))
 
 
 def _holds(candidate: Candidate, size: int, skipped: dict[str, Texts]) -> bool:
@@ -133,25 +151,48 @@ def _holds(candidate: Candidate, size: int, skipped: dict[str, Texts]) -> bool:
 def _by_purpose(
     candidates: Sequence[Candidate], wish: Wish, quality: Callable[[str], float | None], *, instead: bool
 ) -> list[Candidate]:
-    keyed: list[tuple[tuple[float, ...], bool, Candidate]] = []
+    keyed: list[_Keyed] = []
     for candidate in candidates:
         learned = quality(candidate.name)
         rank = candidate.facts.rank if learned is None else 10.0 * learned
-        soft = -float(len((wish.needs - MUST) & candidate.facts.abilities))
         price = _price(candidate)
         if wish.purpose in _BEST:
-            order = (soft, -rank, price)
+            order = (-rank, price)
         elif wish.purpose == "compact":
-            order = (soft, price, -rank)
+            order = (price, -rank)
         else:
-            order = (soft, _distance(rank, learned=learned is not None), price)
-        keyed.append((order, learned is not None, candidate))
+            order = (_distance(rank, learned=learned is not None), price)
+        keyed.append((order, _why_taken(wish.purpose, instead=instead, learned=learned is not None), candidate))
     keyed.sort(key=lambda entry: entry[0])
-    purpose = _PURPOSE.get(wish.purpose, _PURPOSE["work"])
-    return [
-        replace(candidate, why=_INSTEAD if instead else _LEARNED if learned else purpose)
-        for _, learned, candidate in keyed
-    ]
+    if wish.purpose == "synthesise":
+        _second_look(keyed)
+    return [replace(candidate, why=why) for _, why, candidate in keyed]
+
+
+def _why_taken(purpose: str, *, instead: bool, learned: bool) -> Texts:
+    return _INSTEAD if instead else _LEARNED if learned else _PURPOSE.get(purpose, _PURPOSE["work"])
+
+
+def _second_look(keyed: list[_Keyed]) -> None:
+    """Bring forward the best one of another provider than the first, which plans, where it is nearly as good.
+
+    Not one elsewhere for one on this machine, nor one without a price for one that has it. What is left alone for now
+    neither plans nor is brought forward.
+    """
+    awake = [entry for entry in keyed if not entry[2].health.resting]
+    if not awake:
+        return
+    (least, *_), _, plans = awake[0]
+    provider = plans.name.partition(":")[0]
+    for entry in awake:
+        order, why, candidate = entry
+        if order[0] > least + _NEARLY:
+            return
+        alike = (candidate.local or not plans.local) and (candidate.priced or not plans.priced)
+        if alike and candidate.name.partition(":")[0] != provider:
+            keyed.remove(entry)
+            keyed.insert(0, (order, _SECOND if why is _PURPOSE["synthesise"] else why, candidate))
+            return
 
 
 def _distance(rank: float, *, learned: bool) -> float:

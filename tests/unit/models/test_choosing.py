@@ -42,10 +42,49 @@ def test_each_purpose_has_its_own_model_when_several_are_there() -> None:
     models = gateway()
     first = {purpose: names(models.candidates(Wish(purpose=purpose)))[0] for purpose in ("plan", "work", "compact")}
     assert len(set(first.values())) == 3
-    assert names(models.candidates(Wish(purpose="synthesise")))[0] == first["plan"]
+    words = models.candidates(Wish(purpose="synthesise")).first
+    assert words.name not in first.values(), "a plan is not judged by whoever made it"
+    assert words.name.partition(":")[0] != first["plan"].partition(":")[0]
+    assert words.why.en == "the best for a synthesis of another provider than the plan's"
     price = {candidate.name: candidate.cost(Usage(1_000, 1_000)) for candidate in models.candidates(Wish()).candidates}
     assert price[first["compact"]] == min(price.values())
     assert price[first["plan"]] > price[first["work"]] > price[first["compact"]]
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"facts": {"here:*": ModelFacts(rank=9)}}, "here:tiny"),
+        ({"facts": {"here:*": ModelFacts(rank=8)}}, "here:tiny"),
+        ({"facts": {"here:*": ModelFacts(rank=7)}}, "openai:gpt-6.1-sol"),
+    ],
+    ids=["as good", "nearly as good", "less good"],
+)
+def test_the_synthesis_takes_another_provider_only_where_it_is_nearly_as_good(other, words) -> None:
+    keys = {"OPENAI_API_KEY": "a-key-of-openai"}
+    models = gateway(keys, providers={"here": LOCAL}, **other)
+    assert names(models.candidates(Wish(purpose="synthesise")))[0] == words
+    assert len(names(models.candidates(Wish(purpose="synthesise")))) == len(names(models.candidates(Wish())))
+
+
+def test_the_synthesis_of_a_plan_made_here_stays_here_and_none_is_taken_for_a_price_nobody_knows() -> None:
+    best = {"facts": {"here:*": ModelFacts(rank=9), "lab:*": ModelFacts(rank=9)}}
+    at_home = gateway({"OPENAI_API_KEY": "a-key"}, providers={"here": LOCAL}, **best)
+    assert names(at_home.candidates(Wish(purpose="plan")))[0] == "here:tiny"
+    assert names(at_home.candidates(Wish(purpose="synthesise")))[0] == "here:tiny"
+    lab = ModelProvider(url="https://lab.example/v1", models=["big"])
+    unpriced = gateway({"OPENAI_API_KEY": "a-key"}, providers={"lab": lab}, **best)
+    assert names(unpriced.candidates(Wish(purpose="synthesise")))[0].startswith("openai:")
+
+
+def test_while_the_planner_is_left_alone_the_synthesis_differs_from_whoever_plans_instead() -> None:
+    models = gateway(facts={"openai:gpt-6.1-terra": ModelFacts(rank=8)})
+    best = models.candidates(Wish(purpose="plan")).first
+    best.failed(failed(errors.KeyRefused))
+    planner = models.candidates(Wish(purpose="plan")).first
+    words = models.candidates(Wish(purpose="synthesise")).first
+    assert planner.name != best.name
+    assert words.name.partition(":")[0] != planner.name.partition(":")[0]
 
 
 def test_wishes_come_first_in_their_order_and_the_reason_is_said_in_both_languages() -> None:
@@ -80,8 +119,14 @@ def test_needs_that_nothing_can_stand_in_for_leave_models_out() -> None:
     assert "here:tiny" in names(models.candidates(Wish(), shown)), "a result's picture is told in words as well"
     calling = ModelRequest((Message("user", "go"),), (ToolSchema("a", "", {}),))
     assert "here:tiny" not in names(models.candidates(Wish(), calling))
-    assert "here:tiny" in names(models.candidates(Wish(needs=frozenset({"structured"}))))
-    assert names(models.candidates(Wish(needs=frozenset({"structured"}), purpose="compact")))[0] != "here:tiny"
+    for need in ("structured", "reasoning"):
+        assert "here:tiny" not in names(models.candidates(Wish(needs=frozenset({need}))))
+    both = models.candidates(Wish(needs=frozenset({"structured", "reasoning"})))
+    assert both.skipped["here:tiny"].fr == "ne sait pas faire : raisonnement, réponses structurées"
+    assert both.candidates
+    unheard = models.candidates(Wish(needs=frozenset({"smell"})))
+    assert unheard.candidates == ()
+    assert unheard.skipped["anthropic:claude-opus-5-5"].en == "cannot do smell"
 
 
 def test_a_prompt_that_cannot_fit_leaves_a_model_out() -> None:

@@ -5,14 +5,28 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
+from dataclasses import replace
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.models.far import MODELS, far
 
-from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ToolSchema, Usage
+from nextgeneration.credits.schema import HoldStatus
+from nextgeneration.credits.service import Credits
+from nextgeneration.kernel.clock import SystemClock
+from nextgeneration.kernel.models import Finish, Message, ModelAnswer, ModelRequest, ToolSchema, Usage, Wish
+from nextgeneration.missions.access import ModelAccess
+from nextgeneration.missions.effects import Policy
+from nextgeneration.missions.errors import ModelsFailed
+from nextgeneration.missions.schema import MissionBudget, MissionRequest
+from nextgeneration.missions.service import Missions
+from nextgeneration.models import retries
 from nextgeneration.models.errors import BadModelRequest, ModelFailure, ModelMissing, ModelOverloaded, ModelRateLimited
+from nextgeneration.models.retries import TRIES
+from nextgeneration.storage.database import Storage
 from nextgeneration.testing.wire import Recorded
 
 pytestmark = pytest.mark.slow
@@ -27,12 +41,19 @@ FINISHES = {
     "content_filter": Finish.REFUSED,
 }
 FAILURES = {400: BadModelRequest, 404: ModelMissing, 429: ModelRateLimited, 503: ModelOverloaded}
+RELEASED, SETTLED = HoldStatus.RELEASED, HoldStatus.SETTLED
 TOLD = {
     "input": "input",
     "output": "output",
     "cached": "cached",
     "written": "cache_written",
     "reasoning": "reasoning",
+}
+
+
+LOOKING: dict[str, Any] = {
+    "messages": (Message("user", "hello"),),
+    "tools": (ToolSchema("fs.read", "Read", {"type": "object", "properties": {"path": {"type": "string"}}}),),
 }
 
 
@@ -90,9 +111,14 @@ def check(answer: ModelAnswer, row: dict[str, Any]) -> None:
     if usage is None:
         assert answer.usage.estimated
         return
+    assert answer.usage == counted(usage)
+
+
+def counted(usage: dict[str, Any]) -> Usage:
+    """What OpenAI wrote down, in our words."""
     read = usage.get("prompt_tokens_details") or {}
     written = usage.get("completion_tokens_details") or {}
-    assert answer.usage == Usage(
+    return Usage(
         usage["prompt_tokens"],
         usage["completion_tokens"],
         read.get("cached_tokens") or 0,
@@ -155,6 +181,95 @@ async def test_recordings_of_every_format_come_out_as_they_were_billed(provider:
         assert all(answer == answers[0] for answer in answers), name
     assert heard["a refusal"][0][2] is (Finish.STOP if provider == "ollama" else Finish.REFUSED)
     assert [name for name, _ in heard["two calls and words"][0][1]] == ["fs.read", "fs.read"]
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short pauses between tries: how long they are is tried elsewhere."""
+    monkeypatch.setattr(retries, "FIRST_SECONDS", 0.001)
+
+
+# -- what the books say of them ----------------------------------------------------------------------------------------
+
+
+def billed(row: dict[str, Any]) -> Usage | None:
+    """What the provider wrote down for a recorded exchange; ``None``: nothing that is a count."""
+    if row["status"] != 200:
+        return None
+    if "usage" in row:
+        return Usage(**{TOLD[key]: value for key, value in row["usage"].items() if key in TOLD})
+    usage = whole(row).get("usage")
+    return None if usage is None else counted(usage)
+
+
+def micro(usage: Usage) -> int:
+    """What that costs at the prices of :func:`far`, in micro-credits."""
+    plain = usage.input - usage.cached - usage.cache_written
+    exact = 2 * plain + Decimal("0.5") * usage.cached + Decimal("2.5") * usage.cache_written + 10 * usage.output
+    return int((exact * 100).to_integral_value(ROUND_CEILING))
+
+
+async def booked(provider: str, path: Path, *, listen: bool) -> int:
+    """Ask each recorded answer as a task of one mission; how many of them the books have as the provider wrote them."""
+    rows = [row for row in recordings(path) if streams(provider, row, listen=listen)]
+    model = _model(provider) if provider != "openai" else ""
+    storage, clock = Storage.open("sqlite://"), SystemClock()
+    told = 0
+    async with far(provider, model=model, server={"strict": False}) as there:
+        missions, books = Missions(storage, clock=clock), Credits(storage, clock=clock)
+        budget = MissionBudget(credits=10**12)
+        mission = await missions.accept(MissionRequest(goal="x", workspace="/nowhere", budget=budget))
+        claim = await missions.claim(mission.id)
+        door = claim.door({}, Policy(), Path("/nowhere"), ModelAccess(there.gateway, books, random=lambda: 0.0))
+        for number, row in enumerate(rows):
+            again = row["status"] != 200 and FAILURES[row["status"]].again
+            there.server.script(*[Recorded(row)] * (TRIES if again else 1))
+            with suppress(ModelsFailed):
+                asked = ModelRequest(max_output=1_000, **request(row) if provider == "openai" else LOOKING)
+                await door.task(f"t{number}", "agent").think(asked, Wish(), (lambda _: None) if listen else None)
+            await claim.flush()
+            there.candidate.health.succeeded(0.0)
+            for stop in (await books.overview()).stops:
+                await books.clear(stop.account, by="human:ada")
+            calls = await books.history({"task": f"t{number}"}, limit=100)
+            wanted = billed(row)
+            if row["status"] != 200:
+                assert len(calls) == (TRIES if again else 1)
+                assert {(call.status, call.charged, call.usage) for call in calls} == {(RELEASED, 0, Usage())}
+                continue
+            (call,) = calls
+            if wanted is None:
+                assert call.usage.input > 0, "estimated, high"
+                continue
+            # Ollama has no word for what it had in its cache.
+            wanted = replace(wanted, cached=0) if provider == "ollama" else wanted
+            assert (call.status, call.usage, call.charged) == (SETTLED, wanted, micro(wanted)), row["name"]
+            told += 1
+        assert await books.verify() == []
+    storage.close()
+    return told
+
+
+def streams(provider: str, row: dict[str, Any], *, listen: bool) -> bool:
+    """Whether a recording is one of a call that is made like this; OpenAI's chat answers are replayed both ways."""
+    if provider == "openai" or row["status"] != 200:
+        return True
+    stream = "stream" in row["content_type"] or "ndjson" in row["content_type"]
+    return stream if listen or provider in {"openai-responses", "ollama"} else not stream
+
+
+@pytest.mark.parametrize("listen", [False, True], ids=["whole", "streamed"])
+@pytest.mark.skipif(not SHARED.is_file(), reason="the folder of shared recordings is not beside this checkout")
+async def test_the_books_have_the_usage_of_each_recording_of_a_real_provider(hasty: None, listen: bool) -> None:
+    assert await booked("openai", SHARED, listen=listen) > 200
+
+
+@pytest.mark.parametrize("listen", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("provider", MODELS)
+async def test_the_books_have_the_usage_of_each_of_the_suites_own_recordings(
+    hasty: None, provider: str, listen: bool
+) -> None:
+    assert await booked(provider, OWN.with_name(f"{provider}.jsonl"), listen=listen) >= 6
 
 
 def _model(provider: str) -> str:

@@ -66,6 +66,18 @@ _MODELS = Texts(
     "Modèles trouvés : {best} planifie et rédige la réponse, {model} travaille avec les agents ; les constats viennent "
     "des outils.{most}",
 )
+_THREE = Texts(
+    "Models found: {best} plans, {model} works with the agents, {words} words the answer; findings come from "
+    "tools.{most}",
+    "Modèles trouvés : {best} planifie, {model} travaille avec les agents, {words} rédige la réponse ; les constats "
+    "viennent des outils.{most}",
+)
+_NO_TOOLS_TWO = Texts(
+    "Models found: {best} plans, {words} words the answer; they cannot call tools, so agents run their "
+    "playbooks.{most}",
+    "Modèles trouvés : {best} planifie, {words} rédige la réponse, mais ils ne savent pas appeler d'outils : les "
+    "agents suivent leurs playbooks.{most}",
+)
 _NO_TOOLS = Texts(
     "Model found: {best}. It plans and words the answer; it cannot call tools, so agents run their playbooks.{most}",
     "Modèle trouvé : {best}. Il planifie et rédige la réponse, mais ne sait pas appeler d'outils : les agents "
@@ -307,12 +319,16 @@ def _told_models(session: Session, budget: float | None, *, ask: bool) -> dict[s
         voice.say(_NO_MODEL)
         return {}
     works = gateway.candidates(Wish(needs=frozenset({"tools"}))).candidates
-    asked = [plans[0], *works[:1]]
+    words = gateway.candidates(Wish(purpose="synthesise")).candidates[0]
+    asked = [plans[0], words, *works[:1]]
     paid = all(model.priced for model in asked) and any(model.cost(Usage(1_000, 1_000)) for model in asked)
     limits = _given(credits=_micro(budget)) if paid else {}
-    text = _NO_TOOLS if not works else _MODEL if works[0].name == plans[0].name else _MODELS
+    if words.name != plans[0].name:
+        text = _THREE if works else _NO_TOOLS_TWO
+    else:
+        text = _NO_TOOLS if not works else _MODEL if works[0].name == plans[0].name else _MODELS
     most = _MOST.say(voice.lang, credits=f"{budget:g}") if limits else ""
-    voice.say(text, model=asked[-1].name, best=plans[0].name, most=most)
+    voice.say(text, model=asked[-1].name, best=plans[0].name, words=words.name, most=most)
     return limits
 
 
