@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import textwrap
@@ -10,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from nextgeneration.cli.editing import editable
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Counted, Texts
 from nextgeneration.kernel.show import brief, escaped
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 RULE = "─" * 72
 STRONG = {"destructive", "privileged", "unknown"}
 POLL_SECONDS = 0.5
+MAX_ASKED = 300
+"""Characters of what a task had asked for, on a card whose call was edited."""
+
 MAX_SHOWN = 200
 """Lines of one call's preview on a card that asks; what is more is said to be more."""
 
@@ -36,11 +41,15 @@ _MORE = Texts(
 _LINES = Counted(Texts("more line", "ligne de plus, couverte"), Texts("more lines", "lignes de plus, couvertes"))
 _UNTIL = Texts("valid once, until {at}; {id}", "vaut une fois, jusqu'au {at} ; {id}")
 _ASK = Texts("[a]pprove once  [r]eject  [l]ater > ", "[a]ccepter une fois  [r]efuser  [p]lus tard > ")
+_ASK_EDIT = Texts(
+    "[a]pprove once  [e]dit  [r]eject  [l]ater > ", "[a]ccepter une fois  [m]odifier  [r]efuser  [p]lus tard > "
+)
 _ASK_DOUBT = Texts(
     "Did it happen before the stop?  [r]un again  [d]one, go on  [f]ailed  [l]ater > ",
     "Est-ce arrivé avant l'arrêt ?  [r]elancer  [d]éjà fait  é[c]hec  [p]lus tard > ",
 )
 _REASON = Texts("Why? (Enter: no reason) > ", "Pourquoi ? (Entrée : sans raison) > ")
+_EDITED = Texts("edited by {by}; what was asked for: {asked}", "modifié par {by} ; ce qui était demandé : {asked}")
 _ELSEWHERE = Texts("Answered elsewhere: {status} ({by}).", "Répondu ailleurs : {status} ({by}).")
 _ANSWERS: dict[str, dict[str, str]] = {
     "en": {"a": "approved", "approve": "approved", "y": "approved", "yes": "approved",
@@ -56,12 +65,19 @@ _DOUBTS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 
+_EDIT: dict[str, set[str]] = {"en": {"e", "edit"}, "fr": {"m", "modifier"}}
+
+
 class Answer(NamedTuple):
-    """What a person said. ``verdict`` is empty for "later", and for what was answered elsewhere meanwhile."""
+    """What a person said.
+
+    ``verdict`` is empty for "later", for what was answered elsewhere meanwhile, and where they want to edit it first.
+    """
 
     verdict: str = ""
     reason: str = ""
     elsewhere: bool = False
+    edit: bool = False
 
 
 def card_lines(approval: Approval, voice: Voice, stream: TextIO, limit: int | None = MAX_SHOWN) -> list[str]:
@@ -123,6 +139,9 @@ def _risk(call: dict[str, Any], voice: Voice) -> list[str]:
     )
     if conditions:
         lines.append(_CONDITIONS.say(voice.lang, conditions=conditions))
+    if "asked" in call:
+        asked = _plain(brief(json.dumps(call["asked"], ensure_ascii=False), MAX_ASKED))
+        lines.append(_EDITED.say(voice.lang, by=_plain(call["edited_by"]), asked=asked))
     return lines
 
 
@@ -172,23 +191,32 @@ async def ask(approval: Approval, voice: Voice, current: Callable[[], Awaitable[
     """
     for line in card_lines(approval, voice, voice.err):
         voice.note(line)
-    doubt = approval.card.get("kind") == "in_doubt"
+    doubt, edit = approval.card.get("kind") == "in_doubt", editable(approval)
     answers = (_DOUBTS if doubt else _ANSWERS)[voice.lang]
     _forget_typed(voice.into)
     while True:
-        said = await _line((_ASK_DOUBT if doubt else _ASK).say(voice.lang), voice, current)
+        question = _ASK_DOUBT if doubt else _ASK_EDIT if edit else _ASK
+        said = await _line(question.say(voice.lang), voice, current)
         if said is None:
             return Answer()
         if not isinstance(said, str):
             voice.note("")
             voice.say(_ELSEWHERE, status=said.status.value, by=_plain(said.decided_by or ""))
             return Answer(elsewhere=True)
+        if edit and said.strip().lower() in _EDIT[voice.lang]:
+            return Answer(edit=True)
         verdict = answers.get(said.strip().lower())
         if verdict == "rejected":
             reason = await _line(_REASON.say(voice.lang), voice, None)
             return Answer(verdict, reason.strip() if isinstance(reason, str) else "")
         if verdict is not None:
             return Answer(verdict)
+
+
+async def typed(question: str, voice: Voice) -> str | None:
+    """One line that a person types at the terminal; ``None`` at the end of input."""
+    said = await _line(question, voice, None)
+    return said if isinstance(said, str) else None
 
 
 async def _line(

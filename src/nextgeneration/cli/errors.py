@@ -63,3 +63,26 @@ class NotConfirmed(NGError):
     )
     mend = Texts("Run it at a terminal, or add --yes.", "Lancez-la dans un terminal, ou ajoutez --yes.")
     exit_code = 2
+
+
+class ArgumentsUnreadable(NGError):
+    """What is to stand in place of a call's arguments is no JSON object."""
+
+    code = "NG-CLI-006"
+    what = Texts("These arguments are no JSON object: {detail}", "Ces arguments ne sont pas un objet JSON : {detail}")
+    mend = Texts(
+        "Begin with those on the card: `nextgen approvals show ID --json`.",
+        "Partez de ceux de la carte : `nextgen approvals show ID --json`.",
+    )
+    exit_code = 2
+
+
+class EditorFailed(NGError):
+    """The editor could not be run, or ended with an error."""
+
+    code = "NG-CLI-007"
+    what = Texts("The editor {editor} gave nothing: {detail}", "L'éditeur {editor} n'a rien donné : {detail}")
+    mend = Texts(
+        "Nothing was changed. Set VISUAL or EDITOR, or use `nextgen approvals edit ID --args FILE`.",
+        "Rien n'a changé. Réglez VISUAL ou EDITOR, ou employez `nextgen approvals edit ID --args FICHIER`.",
+    )

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from nextgeneration.cli.cards import Answer, ask, card_lines
-from nextgeneration.cli.errors import ReportNotWritten
+from nextgeneration.cli.cards import Answer, ask, card_lines, typed
+from nextgeneration.cli.editing import by_hand, world
+from nextgeneration.cli.errors import ReportNotWritten, SystemRefused
 from nextgeneration.cli.live import Progress
 from nextgeneration.cli.options import INTERRUPTED, told, unforeseen
 from nextgeneration.cli.summary import exit_code, lines, write_files
@@ -26,7 +27,7 @@ from nextgeneration.missions.errors import (
     MissionHeld,
     MissionStopped,
 )
-from nextgeneration.missions.schema import Approval, MissionLine, MissionStatus
+from nextgeneration.missions.schema import Approval, ApprovalStatus, MissionLine, MissionStatus
 from nextgeneration.services.assembly import Services, open_services
 from nextgeneration.services.parts import own_templates
 from nextgeneration.services.records import open_records, standing
@@ -37,13 +38,12 @@ PAUSED = "interrupted"
 """The reason a mission is set aside with when somebody stopped it at the terminal: it goes on when asked to."""
 
 _PENDING = Texts(
-    "{n} approvals wait for you. See one: nextgen approvals show {first}   Decide: nextgen approvals approve {first}",
-    "{n} accords vous attendent. En voir un : nextgen approvals show {first}   "
-    "Décider : nextgen approvals approve {first}",
+    "{n} approvals wait for you. See one: nextgen approvals show {first}   Decide: {command}",
+    "{n} accords vous attendent. En voir un : nextgen approvals show {first}   Décider : {command}",
 )
 _PENDING_ONE = Texts(
-    "An approval waits for you. See it: nextgen approvals show {first}   Decide: nextgen approvals approve {first}",
-    "Un accord vous attend. Le voir : nextgen approvals show {first}   Décider : nextgen approvals approve {first}",
+    "An approval waits for you. See it: nextgen approvals show {first}   Decide: {command}",
+    "Un accord vous attend. Le voir : nextgen approvals show {first}   Décider : {command}",
 )
 _PAUSED = Texts(
     "Interrupted. Nothing is lost; go on with: nextgen missions resume {id}",
@@ -120,7 +120,9 @@ class Session:
             return await self._interrupted(mission.id)
         return self.report(report, pending)
 
-    async def _advanced(self, mission_id: str, progress: Progress, share: bool) -> tuple[MissionReport, Sequence[str]]:
+    async def _advanced(
+        self, mission_id: str, progress: Progress, share: bool
+    ) -> tuple[MissionReport, Sequence[Approval]]:
         """Run or watch until the mission ends, or waits for an answer that nobody gives here."""
         while True:
             report, pending = await self._run(mission_id, progress, share)
@@ -129,12 +131,12 @@ class Session:
             share = True
             progress.draw()
 
-    async def _run(self, mission_id: str, progress: Progress, share: bool) -> tuple[MissionReport, Sequence[str]]:
+    async def _run(self, mission_id: str, progress: Progress, share: bool) -> tuple[MissionReport, Sequence[Approval]]:
         missions = self.services.missions
         try:
             async with self._heard(mission_id, progress):
                 outcome = await self.services.worker.run(mission_id)
-                return outcome.report, outcome.pending
+                return outcome.report, await self._pending(mission_id) if outcome.pending else ()
         except MissionHeld as error:
             if not share:
                 raise
@@ -145,8 +147,10 @@ class Session:
                 return await self._run(mission_id, progress, share)
         except MissionEnded:
             pass  # another process finished it meanwhile
-        pending = [approval.id for approval in await self.services.approvals.pending(mission_id)]
-        return await standing(missions, mission_id), pending
+        return await standing(missions, mission_id), await self._pending(mission_id)
+
+    async def _pending(self, mission_id: str) -> Sequence[Approval]:
+        return await self.services.approvals.pending(mission_id)
 
     @asynccontextmanager
     async def _heard(self, mission_id: str, progress: Progress) -> AsyncIterator[None]:
@@ -169,6 +173,10 @@ class Session:
         for waiting in pending:
             approval = await self.services.approvals.get(waiting.id)
             answer, by = await self._answer(approval)
+            while answer.edit:
+                approval = await self._edited(approval)
+                pending_still = approval.status is ApprovalStatus.PENDING
+                answer, by = await self._answer(approval) if pending_still else (Answer(elsewhere=True), "")
             some = some or bool(answer.verdict) or answer.elsewhere
             if not answer.verdict:
                 continue
@@ -190,6 +198,21 @@ class Session:
             return Answer(), ""
         return await ask(approval, self.voice, lambda: self.services.approvals.get(approval.id)), person()
 
+    async def _edited(self, approval: Approval) -> Approval:
+        """Let the person change what is asked: the question that stands then."""
+        voice, approvals = self.voice, self.services.approvals
+        try:
+            made = await by_hand(approval, voice, lambda question: typed(question, voice))
+            if made is not None:
+                number, args = made
+                whole = (approval.id, args, person(), world(self.services))
+                return await approvals.edit(*whole, call=number, digest=approval.digest)
+        except OSError as error:
+            told(voice, SystemRefused(detail=error.strerror or str(error)))
+        except NGError as error:
+            told(voice, error)
+        return await approvals.get(approval.id)
+
     async def _interrupted(self, mission_id: str) -> int:
         """Set the mission aside, so that only its user goes on with it, and say how."""
         missions = self.services.missions
@@ -203,7 +226,7 @@ class Session:
         self.voice.say(_ENDING if self.voice.terminated else _PAUSED, id=mission_id)
         return INTERRUPTED
 
-    def report(self, report: MissionReport, pending: Sequence[str] = ()) -> int:
+    def report(self, report: MissionReport, pending: Sequence[Approval] = ()) -> int:
         """Write the report's files, show it, and give the exit code."""
         folder = self.out or self.services.home / "reports" / report.mission
         return shown(report, self.voice, folder, pending, self.fail_on)
@@ -254,14 +277,15 @@ class Session:
             return Ended(line.id, "failed", wrong.exit_code)
         status = STATUS.get(outcome.status, Texts(outcome.status, outcome.status))
         voice.say(_RECOVERED, id=line.id, status=status, path=path)
-        if outcome.pending:
-            voice.note(pending_line(outcome.pending, voice))
+        waiting = await self._pending(line.id) if outcome.pending else ()
+        if waiting:
+            voice.note(pending_line(waiting, voice))
         code = exit_code(outcome.report, self.fail_on)
         return Ended(line.id, outcome.status, code, str(path), tuple(outcome.pending))
 
 
 def shown(
-    report: MissionReport, voice: Voice, folder: Path, pending: Sequence[str], fail_on: Severity | None = None
+    report: MissionReport, voice: Voice, folder: Path, pending: Sequence[Approval], fail_on: Severity | None = None
 ) -> int:
     """Write a report's files, show it on stdout, and give the exit code. Files that fail do not hide the report."""
     refused: ReportNotWritten | None = None
@@ -271,7 +295,8 @@ def shown(
     except ReportNotWritten as error:
         refused = error
     if voice.json:
-        document = report.model_dump(mode="json") | {"pending": list(pending), "report_path": path and str(path)}
+        ids = [approval.id for approval in pending]
+        document = report.model_dump(mode="json") | {"pending": ids, "report_path": path and str(path)}
         voice.document(document | ({"error": refused.problem(voice.lang)} if refused else {}))
     elif not voice.jsonl:
         voice.data("\n".join(lines(report, voice, path)))
@@ -282,10 +307,10 @@ def shown(
     return exit_code(report, fail_on)
 
 
-def pending_line(pending: Sequence[str], voice: Voice) -> str:
+def pending_line(pending: Sequence[Approval], voice: Voice) -> str:
     """What waits for a person, and the commands for it."""
     text = _PENDING_ONE if len(pending) == 1 else _PENDING
-    return text.say(voice.lang, n=len(pending), first=pending[0])
+    return text.say(voice.lang, n=len(pending), first=pending[0].id, command=pending[0].command)
 
 
 @asynccontextmanager

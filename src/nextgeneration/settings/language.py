@@ -9,6 +9,8 @@ from nextgeneration.kernel.language import Lang, language_of
 VARIABLES = {
     "NG_LANG": "language of messages, `en` or `fr`; without it the locale decides",
     "NO_COLOR": "no colours on the terminal, whatever its value",
+    "VISUAL": "editor in which a person changes what an approval asks for; without it `EDITOR`",
+    "EDITOR": "the same, where `VISUAL` is not set",
 }
 """What this module reads, for the reference of settings."""
 
@@ -25,3 +27,8 @@ def user_language() -> Lang:
 def terminal_wish() -> tuple[bool, bool]:
     """Whether colour is unwanted (``NO_COLOR``), and whether the terminal is a dumb one."""
     return bool(os.environ.get("NO_COLOR")), os.environ.get("TERM", "") in {"", "dumb"}
+
+
+def editor() -> str:
+    """The person's editor as a command (``VISUAL``, else ``EDITOR``); empty where none is set."""
+    return os.environ.get("VISUAL", "").strip() or os.environ.get("EDITOR", "").strip()

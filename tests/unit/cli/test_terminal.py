@@ -14,7 +14,7 @@ from nextgeneration.cli import cards
 from nextgeneration.cli.voice import Voice
 
 AUDIT = ("--agent", "auditeur_code")
-QUESTION = r"\[a\]pprove once  \[r\]eject  \[l\]ater > $"
+QUESTION = r"\[a\]pprove once  \[e\]dit  \[r\]eject  \[l\]ater > $"
 GREEN, RED = "\x1b[32m", "\x1b[31m"
 
 
@@ -62,7 +62,7 @@ def test_what_was_typed_before_the_card_is_no_answer(terminal, project):
 
 def test_in_french(terminal, project, monkeypatch):
     monkeypatch.setenv("NG_LANG", "fr")
-    question = r"\[a\]ccepter une fois  \[r\]efuser  \[p\]lus tard > $"
+    question = r"\[a\]ccepter une fois  \[m\]odifier  \[r\]efuser  \[p\]lus tard > $"
     assert run(terminal, project, (question, "oui\n")) == 0
     assert "Accord demandé · risque : write" in terminal.text
     assert "faite et vérifiée" in terminal.text

@@ -1,4 +1,4 @@
-"""``nextgen approvals …``: list, show, approve, reject, settle."""
+"""``nextgen approvals …``: list, show, approve, reject, edit, settle."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from nextgeneration.cli.completion import approvals as approval_names
+from nextgeneration.cli.errors import UsageWrong
 from nextgeneration.cli.options import Debug, FailOn, Json, Jsonl, NoInput, NoRecover, Out, enter, text
 from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Group,
-    help=text("Approvals: list, show, approve, reject.", "Accords : lister, montrer, accepter, refuser."),
+    help=text(
+        "Approvals: list, show, approve, reject, edit, settle.",
+        "Accords : lister, montrer, accepter, refuser, modifier, régler.",
+    ),
     no_args_is_help=True,
 )
 
@@ -48,6 +52,14 @@ Run = Annotated[
     bool,
     typer.Option("--run/--no-run", help=text("Go on with the mission at once.", "Continuer la mission aussitôt.")),
 ]
+_NO_ARGS = Texts(
+    "--args is missing, and there is no terminal for an editor.",
+    "--args manque, et il n'y a pas de terminal pour un éditeur.",
+)
+_INSTEAD = Texts(
+    "{new} stands in place of {old}. Decide: nextgen approvals approve {new}",
+    "{new} remplace {old}. Décider : nextgen approvals approve {new}",
+)
 _NONE = Texts("Nothing waits for a decision.", "Rien n'attend de décision.")
 _DECIDED = Texts("{id}: {verdict}.", "{id} : {verdict}.")
 _DIGEST = Texts("digest: {digest}", "empreinte : {digest}")
@@ -164,6 +176,81 @@ def reject(
     """Refuse what the card shows; the mission goes on without it."""
     voice = Voice(json=json, jsonl=jsonl, no_input=no_input, debug=debug)
     _decide(voice, approval_id, "rejected", digest, reason, (run, not no_recover, out, fail_on))
+
+
+@app.command(
+    cls=Command,
+    help=text(
+        "Change what a call of the card is made with; it is judged and asked anew.",
+        "Changer ce avec quoi un appel de la carte est fait ; il est jugé et demandé de nouveau.",
+    ),
+    epilog="nextgen approvals show ID --json | jq '.card.calls[0].args' > args.json\n"
+    "nextgen approvals edit ID --args args.json",
+)
+def edit(
+    approval_id: ApprovalId,
+    args: Annotated[
+        str | None,
+        typer.Option(
+            "--args",
+            metavar=text("FILE", "FICHIER"),
+            help=text(
+                "File with all arguments of the call as one JSON object; - is standard input. Without it: your editor.",
+                "Fichier de tous les arguments de l'appel, en un objet JSON ; - est l'entrée standard. Sans elle : "
+                "votre éditeur.",
+            ),
+        ),
+    ] = None,
+    call: Annotated[int, typer.Option(min=1, help=text("Which call of the card.", "Quel appel de la carte."))] = 1,
+    digest: Digest = None,
+    json: Json = False,
+    no_input: NoInput = False,
+    debug: Debug = False,
+) -> None:
+    """Change what a call of the card is made with; it is judged and asked anew."""
+    voice = Voice(json=json, no_input=no_input, debug=debug)
+
+    async def command() -> int:
+        from nextgeneration.cli.editing import read_arguments
+        from nextgeneration.cli.session import home_of, with_session
+        from nextgeneration.missions.errors import ApprovalChanged
+        from nextgeneration.services.records import open_records
+
+        if args is None and not voice.can_ask:
+            raise UsageWrong(detail=_NO_ARGS, command="nextgen approvals edit")
+        given = None if args is None else read_arguments(args, voice)
+        with open_records() as records:
+            asked = await records.approvals.get(approval_id)
+        if digest is not None and digest != asked.digest:
+            raise ApprovalChanged(approval=asked.id, digest=asked.digest, given=digest)
+        _, workspace = await home_of(asked.mission_id)
+
+        async def edited(session: Session) -> int:
+            return await _edited(session, asked, call, given)
+
+        return await with_session(voice, workspace, edited, recover=False)
+
+    enter(voice, command)
+
+
+async def _edited(session: Session, asked: Approval, call: int, given: dict[str, Any] | None) -> int:
+    """Ask anew with other arguments, and show what is asked then."""
+    from nextgeneration.cli.cards import card_lines
+    from nextgeneration.cli.editing import in_editor, world
+    from nextgeneration.cli.session import person
+
+    voice, approvals = session.voice, session.services.approvals
+    args = given if given is not None else await in_editor(asked, call, voice)
+    if args is None:
+        return 1
+    new = await approvals.edit(asked.id, args, person(), world(session.services), call=call, digest=asked.digest)
+    if voice.json:
+        voice.document(_facts(new))
+        return 0
+    voice.data("\n".join(card_lines(new, voice, voice.out, limit=None)))
+    voice.data(_DIGEST.say(voice.lang, digest=new.digest))
+    voice.say(_INSTEAD, old=asked.id, new=new.id)
+    return 0
 
 
 @app.command(

@@ -160,7 +160,7 @@ async def _state(mission: Mission, records: Records, voice: Voice) -> list[str]:
         found.append(_HELD.say(voice.lang, holder=escaped(mission.holder, newlines=False)))
     pending = await records.approvals.pending(mission.id)
     if pending:
-        found.append(pending_line([approval.id for approval in pending], voice))
+        found.append(pending_line(pending, voice))
     elif mission.reason == PAUSED:
         found.append(_PAUSED.say(voice.lang))
     elif mission.reason:
@@ -212,7 +212,7 @@ def watch(
         with Progress(voice, mission.id, mission.goal) as progress:
             abandoned = await follow_journal(records.missions, mission.id, voice, progress)
         report = await standing(records.missions, mission.id)
-        pending = [approval.id for approval in await records.approvals.pending(mission.id)]
+        pending = await records.approvals.pending(mission.id)
         folder = records.home / "reports" / mission.id
         code = shown(report, voice, folder, pending, Severity(fail_on) if fail_on else None)
         if abandoned and no_recover:
