@@ -89,6 +89,14 @@ class Effect:
         found = unseal(self.args, "effects", f"{self.task}/{self.position}")
         return Edit(found["args"], found["made"], found["edited_by"]) if "made" in found else None
 
+    @property
+    def toll(self) -> int:
+        """What its tries cost when its tool has a price, in micro-credits."""
+        # Few tools have one: the other calls are not read for it.
+        if '"credits":' not in self.args:
+            return 0
+        return int(unseal(self.args, "effects", f"{self.task}/{self.position}").get("credits", 0))
+
 
 _STATES = frozenset({"intent", "done", "failed", "refused"})
 _RULES = frozenset({*EffectRule, "record"})

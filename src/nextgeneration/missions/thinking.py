@@ -345,11 +345,9 @@ def cost_of(effect: Effect) -> Cost:
     """What a recorded model call cost, whatever came of it, and any other effect that has a price."""
     if effect.outcome is None:
         return Cost()
-    key = f"{effect.task}/{effect.position}"
     if effect.name != NAME:
-        # Few tools have a price: the rest is not read for it.
-        paid = '"credits":' in effect.args and unseal(effect.args, "effects", key).get("credits")
-        return Cost(credits=paid) if paid else Cost()
+        return Cost(credits=effect.toll)
+    key = f"{effect.task}/{effect.position}"
     try:
         return Cost.model_validate(unseal(effect.outcome, "effects", key)["cost"])
     except (KeyError, ValueError) as error:

@@ -39,18 +39,26 @@ class Tolls:
 
     def __init__(self, books: Credits, prices: Mapping[str, Decimal]) -> None:
         self.books = books
-        self._prices = {pattern.casefold(): from_credits(price) for pattern, price in prices.items()}
+        self._prices = prices
         self._known: dict[str, int] = {}
 
     def of(self, spec: ToolSpec) -> int:
         """Micro-credits of one call; 0: it has no price."""
         found = self._known.get(spec.name)
         if found is None:
-            names = [name.casefold() for name in (spec.name, *spec.aliases)]
-            fitting = [each for each in self._prices if any(fnmatchcase(name, each) for name in names)]
-            found = self._prices[max(fitting, key=lambda each: (len(each), self._prices[each]))] if fitting else 0
-            self._known[spec.name] = found
+            found = self._known[spec.name] = price_of(spec, self._prices)
         return found
+
+
+def price_of(spec: ToolSpec, prices: Mapping[str, Decimal]) -> int:
+    """Micro-credits of one call of a tool; 0: no price fits its name or one of its other names."""
+    names = [name.casefold() for name in (spec.name, *spec.aliases)]
+    fitting = [
+        (len(pattern), from_credits(price))
+        for pattern, price in prices.items()
+        if any(fnmatchcase(name, pattern.casefold()) for name in names)
+    ]
+    return max(fitting, default=(0, 0))[1]
 
 
 class _Warned(Exception):

@@ -10,6 +10,7 @@ from nextgeneration.kernel.clock import Clock, SystemClock
 from nextgeneration.kernel.models import Wish
 from nextgeneration.missions.access import Gateway as Models
 from nextgeneration.missions.access import ModelAccess
+from nextgeneration.missions.tolls import Tolls
 from nextgeneration.models.candidates import Choice
 from nextgeneration.models.gateway import Gateway
 from nextgeneration.settings.credits import CreditSettings
@@ -17,6 +18,7 @@ from nextgeneration.settings.environment import Environment
 from nextgeneration.settings.keys import Keys
 from nextgeneration.settings.models import ModelSettings
 from nextgeneration.settings.storage import StorageSettings
+from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.storage.database import Storage
 
 if TYPE_CHECKING:
@@ -45,6 +47,12 @@ def gateway(
 def access_to_models(storage: Storage, clock: Clock, home: Path, models: Models | None = None) -> ModelAccess:
     """Models by the settings, or ``models``, paid from the books in ``storage``."""
     return ModelAccess(models or gateway(home=home, clock=clock), Credits(storage, clock=clock))
+
+
+def tolls(books: Credits, settings: ToolSettings | None = None) -> Tolls | None:
+    """What calls of tools cost by the settings; ``None`` when none has a price."""
+    prices = (settings or ToolSettings()).prices
+    return Tolls(books, prices) if prices else None
 
 
 def models_home() -> Path:

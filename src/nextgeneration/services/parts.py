@@ -14,6 +14,7 @@ from nextgeneration.settings.agents import AgentFactoryConfig
 
 if TYPE_CHECKING:
     from nextgeneration.agents.manager import TemplateManager
+    from nextgeneration.kernel.tools import Tool
     from nextgeneration.templates.library import TemplateLibrary
     from nextgeneration.tools.mcp.toolbox import RemoteTools
     from nextgeneration.tools.registry import ToolBox
@@ -29,6 +30,17 @@ def toolbox() -> ToolBox:
     box = build(ToolSettings())
     box.add(AgentRun())
     return box
+
+
+def price_of(tool: Tool) -> str:
+    """Credits that a call costs by the settings of this process; empty: none. What others' work costs is theirs."""
+    from nextgeneration.credits.units import shown
+    from nextgeneration.missions.delegating import delegating
+    from nextgeneration.missions.tolls import price_of as priced
+    from nextgeneration.settings.tools import ToolSettings
+
+    price = 0 if delegating(tool) else priced(tool.spec, ToolSettings().prices)
+    return shown(price) if price else ""
 
 
 def remote_tools() -> RemoteTools:

@@ -38,6 +38,7 @@ async def books(bench) -> tuple[int, int]:
     await bench.saved()
     assert await bench.credits.verify() == []
     line = await bench.credits.cost(mission=bench.claim.id)
+    assert (await bench.missions.spent(bench.claim.id)).credits == line.charged, "reports say what the books say"
     return line.charged, line.held
 
 

@@ -28,6 +28,7 @@ _ALIASES = Texts("also called {names}", "aussi appelé {names}")
 _FACTS = Texts(
     "risk {risk}, effect {effect}, at most {seconds:.0f} s", "risque {risk}, effet {effect}, au plus {seconds:.0f} s"
 )
+_PRICE = Texts("costs {credits} credits a call", "coûte {credits} crédits par appel")
 _JUDGED = Texts("{risk} or more, as each call is judged", "{risk} ou plus, selon chaque appel")
 _HEADS = (
     Texts("TOOL", "OUTIL"),
@@ -84,19 +85,27 @@ def show(
     def command() -> int:
         import json as json_
 
-        from nextgeneration.services.parts import toolbox
+        from nextgeneration.services.parts import price_of, toolbox
 
         tool = toolbox()[name]
         spec = tool.spec
         if json:
             voice.document(
-                _facts(tool, voice) | {"args": dict(spec.parameters), "result": spec.result.model_json_schema()}
+                _facts(tool, voice)
+                | {
+                    "price": price_of(tool) or None,
+                    "args": dict(spec.parameters),
+                    "result": spec.result.model_json_schema(),
+                }
             )
             return 0
         voice.data(voice.paint(spec.name, "bold"))
         voice.data(spec.summary.say(voice.lang))
         risk = _JUDGED.say(voice.lang, risk=spec.risk.value) if _judged(tool) else spec.risk.value
         voice.data(_FACTS.say(voice.lang, risk=risk, effect=spec.effect.value, seconds=spec.seconds))
+        price = price_of(tool)
+        if price:
+            voice.data(_PRICE.say(voice.lang, credits=price))
         if spec.aliases:
             voice.data(_ALIASES.say(voice.lang, names=", ".join(spec.aliases)))
         voice.data(f"{_ARGS.say(voice.lang)}:")
