@@ -19,7 +19,7 @@ from nextgeneration.missions.boundaries import At, nowhere
 from nextgeneration.missions.service import Missions
 from nextgeneration.services.embedded import MissionHost
 from nextgeneration.services.errors import WorkspaceMissing
-from nextgeneration.services.gateways import access_to_models
+from nextgeneration.services.gateways import access_to_models, tolls
 from nextgeneration.services.lending import templates_of
 from nextgeneration.services.scratch import ScratchFolders
 from nextgeneration.services.staff import calling
@@ -119,8 +119,8 @@ def _assembled(
     at: At,
 ) -> Services:
     clock, bus = SystemClock(), Bus()
-    missions = Missions(storage, limits, clock=clock, bus=bus, at=at)
     access = access_to_models(storage, clock, home, models)
+    missions = Missions(storage, limits, clock=clock, bus=bus, at=at, tolls=tolls(access.credits))
     planner = Planner(manager.library.revisions, manager.library.version)
     box.add(calling(manager, planner, limits))
     parts = Parts(

@@ -86,7 +86,7 @@ def host() -> MissionHost:
     import tempfile
 
     from nextgeneration.agents.manager import shared_manager
-    from nextgeneration.services.gateways import access_to_models
+    from nextgeneration.services.gateways import access_to_models, tolls
     from nextgeneration.services.scratch import ScratchFolders
     from nextgeneration.services.staff import calling
     from nextgeneration.settings.missions import MissionSettings
@@ -101,6 +101,7 @@ def host() -> MissionHost:
     scratch = Path(tempfile.mkdtemp(prefix="nextgen-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 
+    access = access_to_models(storage, clock, StorageSettings().home)
     planner, box = Planner(manager.library.revisions, manager.library.version), build(ToolSettings())
     box.add(calling(manager, planner, limits))
     parts = Parts(
@@ -111,6 +112,6 @@ def host() -> MissionHost:
         scratch=ScratchFolders(scratch),
         clock=clock,
         standing=limits.permissions,
-        access=access_to_models(storage, clock, StorageSettings().home),
+        access=access,
     )
-    return MissionHost(Missions(storage, limits, clock=clock), parts, Path.cwd())
+    return MissionHost(Missions(storage, limits, clock=clock, tolls=tolls(access.credits)), parts, Path.cwd())

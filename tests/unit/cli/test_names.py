@@ -107,6 +107,16 @@ def test_tools_are_listed_shown_and_found_by_other_names(cli):
     assert cli("tools", "show", "fs.rea").code != 0
 
 
+def test_a_tool_says_its_price(cli, monkeypatch):
+    assert "credits" not in cli("tools", "show", "fs.read").out
+    monkeypatch.setenv("NG_TOOLS_PRICES", '{"fs.*": 0.5, "agent.run": 9}')
+    assert "costs 0.5 credits a call" in cli("tools", "show", "fs.read").out
+    assert cli("tools", "show", "fs.read", "--json").json["price"] == "0.5"
+    assert cli("tools", "show", "agent.run", "--json").json["price"] is None, "what others' work costs is theirs"
+    monkeypatch.setenv("NG_TOOLS_PRICES", '{"fs.*": -1}')
+    assert cli("tools", "list").code == 2
+
+
 @pytest.mark.parametrize(
     ("line", "label"),
     [("ls -l", "safe"), ("rm -rf /", "destructive"), ("sudo ls", "privileged"), ("touch x", "write")],
