@@ -68,7 +68,8 @@ class FileAudit:
         if len(worst) <= MAX_FINDINGS:
             return worst
         seen: Counter[str] = Counter()
-        some, more = [], []
+        some: list[tuple[Rule, Hit]] = []
+        more: list[tuple[Rule, Hit]] = []
         for pair in worst:
             seen[pair[0].id] += 1
             (some if seen[pair[0].id] <= MIN_OF_A_RULE else more).append(pair)
