@@ -8,12 +8,62 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
+
+_BEFORE_KEY = re.compile(r"(?:\\[nr]|[\s\"',+>|])*")
+_KEY_LINES = re.compile(
+    r"(?:(?:\\[nr]|[\s\"',+>|]){1,20}[A-Za-z0-9+/=]{32,4000}){1,2000}(?:\s{1,4}[A-Za-z0-9+/=]{1,80}\Z)?"
+)
+_KEY_TEXT = re.compile(r"[A-Za-z0-9+/=]{32}")
+_KEY_LINE = re.compile(r"[^\s][^\r\n]*")
+_KEYS = frozenset({"private-key", "putty-key"})
+_LONGEST_KEY = 32_000
+_COOKIE = re.compile(r"[\w.$-]{1,100}=(?=[^\s;]{0,4000}?\d)[\w%.~+/=:-]{16,4000}")
+
+
+def _value(match: re.Match[str]) -> tuple[int, int]:
+    return match.span("value" if "value" in match.re.groupindex else 0)
+
+
+def _key_body(match: re.Match[str]) -> tuple[int, int] | None:
+    """All of a private key up to its end, whatever stands before its lines; of one that is cut, what looks like it."""
+    text, start = match.string, match.end()
+    end = text.find("-----END ", start, start + _LONGEST_KEY)
+    lines = _KEY_LINES.match(text, start) if end < 0 else None
+    end = lines.end() if lines is not None else end
+    if end < 0 or not any(_mixed(run[0]) for run in _KEY_TEXT.finditer(text, start, end)):
+        return None
+    before = _BEFORE_KEY.match(text, start, end)
+    return before.end() if before is not None else start, start + len(text[start:end].rstrip())
+
+
+def _mixed(run: str) -> bool:
+    return any(c.isdigit() for c in run) and any(c.islower() for c in run) and any(c.isupper() for c in run)
+
+
+def _json_web_token(match: re.Match[str]) -> tuple[int, int] | None:
+    return match.span() if _is_jwt(match[0]) else None
+
+
+def _user_and_password(match: re.Match[str]) -> tuple[int, int] | None:
+    """Base64 of ``user:password``."""
+    value = match["value"]
+    try:
+        said = base64.b64decode(value + "=" * (-len(value) % 4), validate=True).decode()
+    except ValueError:
+        return None
+    user, colon, password = said.partition(":")
+    return match.span("value") if colon and password and said.isprintable() and " " not in user else None
+
+
+def _session(match: re.Match[str]) -> tuple[int, int] | None:
+    """A cookie header of which at least one value is long and random enough to open a session."""
+    return match.span("value") if _COOKIE.search(match["value"]) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +74,10 @@ class Shape:
         id: the last part of the rule's id.
         label: what it is.
         literals: at least one of these is in every match; looked for before the pattern is tried.
-        pattern: the whole value, or its group ``value``.
+        pattern: the whole value, or its group ``value``, or what stands before it.
         severity: in a file that runs; lower in tests and examples.
         marker: what stands before such a value and nowhere else; where no secret has any business, it is enough.
+        place: where a match has its value; ``None`` when what fits the pattern is none.
     """
 
     id: str
@@ -35,6 +86,7 @@ class Shape:
     pattern: re.Pattern[str]
     severity: Severity = Severity.CRITICAL
     marker: re.Pattern[str] | None = None
+    place: Callable[[re.Match[str]], tuple[int, int] | None] = _value
 
 
 class Shaped(NamedTuple):
@@ -53,18 +105,20 @@ def _shape(
     pattern: str,
     severity: Severity = Severity.CRITICAL,
     marker: str = "",
+    place: Callable[[re.Match[str]], tuple[int, int] | None] = _value,
 ) -> Shape:
     before = re.compile(marker) if marker else None
-    return Shape(name, Texts(en, fr), tuple(literals.split()), re.compile(pattern), severity, before)
+    return Shape(name, Texts(en, fr), tuple(literals.split()), re.compile(pattern), severity, before, place)
+
+
+_PEM = r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 
 
 SHAPES = (
-    _shape(
-        "private-key", "private key (PEM)", "clé privée (PEM)", "PRIVATE",
-        r"-----BEGIN (?!PUBLIC)(?:[A-Z]{2,9} )?PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:\\n|\\r|[\s\"',+]){1,20}(?P<value>[A-Za-z0-9+/=:, -]{32,})",
-        marker=r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----",
-    ),
+    _shape("private-key", "private key (PEM)", "clé privée (PEM)", "PRIVATE", _PEM, marker=_PEM, place=_key_body),
+    _shape("putty-key", "PuTTY private key", "clé privée PuTTY", "Private-Lines:",
+           r"Private-Lines: \d{1,4}(?:\\r|\\n|\s){1,8}"
+           r"(?P<value>[A-Za-z0-9+/=]{24,64}(?:\s{1,8}[A-Za-z0-9+/=]{1,64}(?=\s|\Z)){0,400})"),
     _shape("aws-key", "AWS access key id", "identifiant de clé AWS", "AKIA ASIA",
            r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[0-9A-Z]{16}(?![A-Za-z0-9])", Severity.HIGH),
     _shape("github-token", "GitHub token", "jeton GitHub", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
@@ -93,7 +147,19 @@ SHAPES = (
     _shape("telegram-token", "Telegram bot token", "jeton de bot Telegram", ":AA",
            r"(?<!\w)\d{8,10}:AA[\w-]{33}(?![\w-])", Severity.HIGH),
     _shape("jwt", "JSON web token", "jeton JWT", "eyJ",
-           r"\beyJ[\w-]{10,2000}\.eyJ[\w-]{10,4000}\.[\w-]{16,2000}", Severity.MEDIUM),
+           r"\beyJ[\w-]{10,2000}\.eyJ[\w-]{10,4000}\.[\w-]{16,2000}", Severity.MEDIUM,
+           place=_json_web_token),
+    _shape("bearer-token", "token of an HTTP header", "jeton d'un en-tête HTTP",
+           "earer EARER uthorization UTHORIZATION",
+           r"(?i)(?:\bbearer(?:\s{1,3}|%20|\+)|authorization[\"'\]]{0,2}\s{0,3}(?:=>|[:=,])\s{0,3}[\"'`]?"
+           r"(?:(?:token|api-?key|key|negotiate|ntlm)\s{1,3}|(?=[0-9a-f-]{32})))"
+           r"(?P<value>(?=[^\s\"'`,;)]{0,400}?\d)[\w.~+/%=-]{16,4000})", Severity.HIGH),
+    _shape("basic-auth", "user and password of an HTTP header", "utilisateur et mot de passe d'un en-tête HTTP",
+           "asic ASIC", r"(?i)\bbasic(?:\s{1,3}|%20)(?P<value>[A-Za-z0-9+/]{8,2000}={0,2})(?![\w+/])", Severity.HIGH,
+           place=_user_and_password),
+    _shape("cookie", "session cookie", "cookie de session", "ookie OOKIE",
+           r"(?i)\b(?:set-)?cookie[\"'\]]{0,2}\s{0,3}(?:=>|[:=,])\s{0,3}[\"'`]?"
+           r"(?P<value>[\w.$-]{1,100}=[^\r\n\"'`]{8,8000})", Severity.MEDIUM, place=_session),
 )  # fmt: skip
 
 
@@ -103,9 +169,9 @@ def shaped(text: str) -> Iterator[Shaped]:
         if not any(literal in text for literal in shape.literals):
             continue
         for match in shape.pattern.finditer(text):
-            group = "value" if "value" in shape.pattern.groupindex else 0
-            if shape.id != "jwt" or _is_jwt(match[group]):
-                yield Shaped(shape, match.span(group), match.span())
+            place = shape.place(match)
+            if place is not None:
+                yield Shaped(shape, place, (match.start(), max(match.end(), place[1])))
 
 
 def shape_of(text: str) -> Shape | None:
@@ -118,10 +184,25 @@ def shape_of(text: str) -> Shape | None:
 
 def without_shapes(text: str, mask: str) -> str:
     """``text`` with whatever has a well-known shape, or announces one, replaced."""
+    places = [found.whole for found in shaped(text)]
     for shape in SHAPES:
-        if any(literal in text for literal in shape.literals):
-            text = shape.pattern.sub(mask, text)
-            text = shape.marker.sub(mask, text) if shape.marker is not None else text
+        if shape.marker is not None and any(literal in text for literal in shape.literals):
+            places += [match.span() for match in shape.marker.finditer(text)]
+    pieces: list[str] = []
+    last = 0
+    for start, end in sorted(places):
+        if start >= last:
+            pieces += [text[last:start], mask]
+        last = max(last, end)
+    return "".join([*pieces, text[last:]])
+
+
+def without_keys(text: str) -> str:
+    """``text`` with the body of each private key replaced line by line: a part of one alone shows not what it is."""
+    if not any(literal in text for shape in SHAPES if shape.id in _KEYS for literal in shape.literals):
+        return text
+    for start, end in sorted((found.value for found in shaped(text) if found.shape.id in _KEYS), reverse=True):
+        text = text[:start] + _KEY_LINE.sub("…", text[start:end]) + text[end:]
     return text
 
 

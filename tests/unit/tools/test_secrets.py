@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.tools import ToolContext, ToolResult
-from nextgeneration.security.secrets import SHAPES, shaped, without_shapes
+from nextgeneration.security.secrets import SHAPES, shaped, without_keys, without_shapes
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.tools import code
 from nextgeneration.tools.base import parse_args
@@ -49,6 +49,10 @@ SHAPED = {
     "azure-storage-key": "Account" + "Key=" + RANDOM * 2 + RANDOM[:22] + "==",
     "telegram-token": "12345678" + "90:AA" + RANDOM + "A",
     "jwt": JWT,
+    "putty-key": "Private-" + "Lines: 2\n" + (RANDOM * 2)[:64] + "\n" + RANDOM[:30],
+    "bearer-token": "Authorization: " + "Bearer " + RANDOM,
+    "basic-auth": "Authorization: " + "Basic " + base64.b64encode(f"ada:{RANDOM[:12]}".encode()).decode(),
+    "cookie": "Cookie: " + "theme=dark; sid=" + RANDOM,
 }  # fmt: skip
 
 
@@ -207,6 +211,71 @@ real_{assigned}
         ("a.py", 3): Severity.INFO, ("a.py", 5): Severity.INFO, ("a.py", 6): Severity.CRITICAL,
         ("a.py", 7): Severity.HIGH, ("b.js", 1): Severity.HIGH,
     }  # fmt: skip
+
+
+PEM_LINES = ["-----BEGIN EC " + "PRIVATE KEY-----", *((RANDOM * 3)[n : n + 60] for n in range(9)), "oUQDQgAE5"]
+PEM = "\n".join([*PEM_LINES, "-----END EC PRIVATE KEY-----"])
+
+
+def test_of_a_private_key_every_line_is_masked() -> None:
+    """Not its first line alone, however it is written down, with or without its end, also with a place before each."""
+    numbered = "\n".join(f"keys/a-b.txt:{n}: {line}" for n, line in enumerate(PEM.splitlines(), 1))
+    legacy = PEM.replace("-----\n", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0102030405060708\n\n", 1)
+    in_code = "KEY = (" + "\n".join(f'  "{line}\\n"' for line in PEM.splitlines()) + ")"
+    written = (
+        PEM,
+        numbered,
+        legacy,
+        in_code,
+        PEM.replace("\n", "\\n"),
+        PEM.replace("\n", "\r\n"),
+        "\n".join(PEM_LINES),
+    )
+    for text in written:
+        told = masked(f"before\n{text}\n-- after")
+        assert told.startswith("before")
+        assert told.endswith("after")
+        assert "PRIVATE KEY" in told
+        assert not [line for line in PEM_LINES[1:-1] if line[6:] in told], text
+
+
+def test_a_part_of_a_file_shows_nothing_of_the_key_in_it() -> None:
+    """Lines stay lines, so that places in the file stay true; code that only names the marks of a key is left alone."""
+    text = without_keys(f"a = 1\n{PEM}\nb = 2\n")
+    assert text.count("\n") == PEM.count("\n") + 3
+    assert text.split("\n")[2:12] == ["…"] * 10
+    assert text.endswith("-----END EC PRIVATE KEY-----\nb = 2\n")
+    code = (
+        f'BEGIN = "{PEM_LINES[0]}"\nserialization.PrivateFormat.TraditionalOpenSSL\nEND = "-----END PRIVATE KEY-----"\n'
+    )
+    assert without_keys(code) == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer <token>", "Authorization: Bearer ${TOKEN}", "Authorization: Bearer YOUR_TOKEN_GOES_HERE",
+        "Basic authentication is used here", "WWW-Authenticate: Basic realm=internal", "Set-Cookie: theme=dark; Path=/",
+        "cookie: dict[str, str] = {}", 'headers = {"Authorization": f"Bearer {token}"}', "bearer of bad news, 2nd part",
+        "authorization: role-based access control", "Cookie: lang=fr; tz=Europe/Paris",
+    ],
+)  # fmt: skip
+def test_headers_without_a_secret_are_left_alone(text: str) -> None:
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"curl -H 'authorization: bearer {RANDOM}' https://h", f'{{"Authorization": "Token {RANDOM}"}}',
+        f"Proxy-Authorization: Basic {base64.b64encode(RANDOM[:9].encode() + b':' + RANDOM.encode()).decode()}",
+        f"set-cookie: sid={RANDOM}; Path=/; HttpOnly", f"'Cookie': 'a=b; session={RANDOM}'",
+        f"Authorization=Bearer%20{RANDOM}", "Authorization: 0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c",
+    ],
+)  # fmt: skip
+def test_headers_with_a_secret_are_masked(text: str) -> None:
+    assert RANDOM not in masked(text)
+    assert masked(text) != text
 
 
 async def test_an_encrypted_private_key_matters_less(tmp_path: Path) -> None:

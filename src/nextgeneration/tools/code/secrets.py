@@ -25,6 +25,8 @@ from nextgeneration.tools.code.sources import Source
 
 MAX_PER_FILE = 50
 MAX_LINE = 4_000
+MAX_WORDED = 120
+"""Characters of a value that may be a placeholder."""
 
 
 _URL = re.compile(
@@ -215,7 +217,8 @@ def _shapes(text: str) -> Iterator[Secret]:
     for found in shaped(text):
         (start, end), shape = found.value, found.shape
         value = text[start:end]
-        if _PLACEHOLDER.search(value) or entropy(value) < 2.5:
+        # In a long random value every short word turns up some day.
+        if (len(value) <= MAX_WORDED and _PLACEHOLDER.search(value)) or entropy(value) < 2.5:
             continue
         severity = Severity.MEDIUM if "ENCRYPTED" in text[slice(*found.whole)] else shape.severity
         yield Secret(shape.id, shape.label, start, end, severity, 0.95, shaped=True)

@@ -21,6 +21,7 @@ from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.show import shortened
 from nextgeneration.kernel.tools import ToolContext, ToolResult, ToolSpec
+from nextgeneration.security.secrets import without_keys
 from nextgeneration.settings.environment import Environment
 from nextgeneration.tools.base import Args, BaseTool
 from nextgeneration.tools.beneath import parts_of
@@ -237,7 +238,8 @@ def _read(workspace: Workspace, args: SearchArgs, places: list[tuple[str, int]])
         if path != read:
             read = path
             try:
-                text: str | None = workspace.read_text(path)
+                # Of the whole file: a line of a private key alone does not show what it is.
+                text: str | None = without_keys(workspace.read_text(path))
             except NGError:
                 text = None
             lines = [] if text is None else [shortened(line.removesuffix("\r"), MAX_LINE) for line in text.split("\n")]
