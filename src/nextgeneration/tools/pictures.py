@@ -16,6 +16,8 @@ MAX_PICTURES = 8
 """Pictures of one result."""
 MAX_PICTURE_CHARACTERS = 1_400_000
 """Base64 of all pictures of one result: a megabyte."""
+JPEG = b"\xff\xd8\xff"
+"""How every JPEG begins; no text does."""
 MAX_SIDE = 8_000
 """Pixels: what is wider or higher is refused by the providers."""
 
@@ -104,7 +106,7 @@ def _webp(raw: bytes) -> tuple[int, int] | None:
 
 def _jpeg(raw: bytes) -> tuple[int, int] | None:
     """Width and height from the frame header, after however many other segments."""
-    if raw[:3] != b"\xff\xd8\xff":
+    if raw[:3] != JPEG:
         return None
     at = 2
     while at + 9 <= len(raw) and raw[at] == 0xFF:

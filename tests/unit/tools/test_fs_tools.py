@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nextgeneration.kernel.models import Image
 from nextgeneration.kernel.risk import RiskLabel
 from nextgeneration.kernel.tools import Tool, ToolContext, ToolResult
 from nextgeneration.settings.tools import ToolSettings
+from nextgeneration.testing.wire.pictures import PIXEL
 from nextgeneration.tools import fs
 from nextgeneration.tools.base import parse_args
 from nextgeneration.tools.errors import BadArguments
@@ -78,6 +82,32 @@ async def test_read_tells_binary_files_from_text(context: ToolContext) -> None:
     assert result.value["text"] == ""
 
 
+@pytest.mark.parametrize(("lang", "told"), [("en", "shot.png: picture"), ("fr", "shot.png : picture")])
+async def test_reading_a_picture_shows_it(context: ToolContext, lang: str, told: str) -> None:
+    """What it is stands in words, the picture itself is for a model that sees; what is too large is only told."""
+    raw = base64.b64decode(PIXEL)
+    (context.workspace / "shot.png").write_bytes(raw)
+    result = await call(TOOLS["fs.read"], replace(context, lang=lang), path="shot.png")
+    assert result.images == (Image("image/png", PIXEL),)
+    assert result.text == f"{told}, 1x1, image/png, {len(raw)} " + ("bytes" if lang == "en" else "octets")
+    assert (result.value["picture"], result.value["width"], result.value["height"]) == ("image/png", 1, 1)
+    assert (result.value["binary"], result.value["text"]) == (True, "")
+    (context.workspace / "huge.png").write_bytes(raw + bytes(2_000_000))
+    huge = await call(TOOLS["fs.read"], context, path="huge.png")
+    assert (huge.images, huge.truncated) == ((), True)
+    assert "too large, left out" in huge.text
+
+
+async def test_a_picture_is_known_by_its_bytes_not_its_name(context: ToolContext) -> None:
+    (context.workspace / "a.png").write_text("no picture\n")
+    (context.workspace / "b.txt").write_text("GIF89a is how a GIF begins\n")
+    (context.workspace / "c.dat").write_bytes(b"\xff\xd8\xff\xc0\x01\x11\x08\x01\xe0\x02\x80\x03")
+    told = [await call(TOOLS["fs.read"], context, path=path) for path in ("a.png", "b.txt", "c.dat")]
+    assert [result.value["text"] for result in told] == ["no picture\n", "GIF89a is how a GIF begins\n", ""]
+    assert [result.value["picture"] for result in told] == ["", "", "image/jpeg"]
+    assert (told[2].value["width"], told[2].value["height"]) == (640, 480)
+
+
 @pytest.mark.parametrize(
     ("path", "label"), [(".env", "unknown"), ("deploy/key.pem", "unknown"), ("a/.env.example", "safe")]
 )
@@ -117,6 +147,24 @@ SEARCHERS.append(pytest.param("", id="own scan"))
 @pytest.fixture(params=SEARCHERS)
 def search(request: pytest.FixtureRequest) -> FsSearch:
     return FsSearch(ripgrep=request.param)
+
+
+KEY_LINES = [
+    "-----BEGIN " + "PRIVATE KEY-----",
+    *(("q7Zp3vK9" * 8)[n : n + 60] for n in range(3)),
+    "-----END PRIVATE KEY-----",
+]
+
+
+async def test_no_part_of_a_file_shows_a_private_key(context: ToolContext, search: FsSearch) -> None:
+    """Lines read or found alone do not say that they belong to one: the whole file does."""
+    (context.workspace / "deploy.yml").write_text("a: |\n" + "".join(f"  {line}\n" for line in KEY_LINES) + "b: q7Zp\n")
+    part = await call(TOOLS["fs.read"], context, path="deploy.yml", offset=3, limit=3)
+    found = await call(search, context, pattern="q7Zp|END", context=1)
+    for result in (part, found):
+        assert KEY_LINES[1][4:] not in result.model_dump_json()
+        assert "END" in result.text or "lines 3" in result.text
+    assert [match["line"] for match in found.value["matches"]] == [3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize(

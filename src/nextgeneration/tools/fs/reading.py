@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import stat
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -11,10 +13,12 @@ from nextgeneration.kernel.canonical import digest_bytes
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.tools import Label, ToolContext, ToolResult, ToolSpec
+from nextgeneration.security.secrets import without_keys
 from nextgeneration.tools.base import Args, BaseTool
 from nextgeneration.tools.control_files import may_hold_secrets
 from nextgeneration.tools.fs.diff import lines_of
 from nextgeneration.tools.globs import Glob
+from nextgeneration.tools.pictures import JPEG, Album, measured
 from nextgeneration.tools.workspace import Workspace
 
 MAX_FILE = 20_000_000
@@ -23,6 +27,7 @@ MAX_ENTRIES = 2_000
 
 _SECRETS = Texts("{path} normally holds secrets", "{path} contient normalement des secrets")
 _BINARY = Texts("{path}: binary, {size} bytes", "{path} : binaire, {size} octets")
+_PICTURE = Texts("{path}: {told}, {size} bytes", "{path} : {told}, {size} octets")
 _MORE = Texts("[lines {first}–{last} of {total}]", "[lignes {first}–{last} sur {total}]")
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 
@@ -36,7 +41,7 @@ class ReadArgs(Args):
 
 
 class ReadResult(BaseModel):
-    """A text file's lines, or only its size and digest when it is binary."""
+    """A text file's lines, what a picture is, or only the size and digest of another binary file."""
 
     path: str
     text: str = ""
@@ -46,14 +51,21 @@ class ReadResult(BaseModel):
     size: int
     digest: str
     binary: bool = False
+    picture: str = ""
+    """The media type of a picture that models can see."""
+    width: int = 0
+    height: int = 0
 
 
 class FsRead(BaseTool):
-    """Reads a text file, or a part of it."""
+    """Reads a text file, or a part of it, or a picture."""
 
     spec = ToolSpec(
         name="fs.read",
-        summary=Texts("Reads a text file of the workspace.", "Lit un fichier texte de l'espace de travail."),
+        summary=Texts(
+            "Reads a text file of the workspace, or shows a picture (PNG, JPEG, GIF, WebP).",
+            "Lit un fichier texte de l'espace de travail, ou montre une image (PNG, JPEG, GIF, WebP).",
+        ),
         args=ReadArgs,
         result=ReadResult,
         aliases=("file_reader",),
@@ -67,13 +79,17 @@ class FsRead(BaseTool):
         return judged
 
     async def call(self, args: ReadArgs, context: ToolContext) -> ToolResult:
-        """The lines asked for."""
+        """The lines asked for; of a picture, what it is, and the picture itself for a model that sees."""
         data = Workspace(context.workspace).read_bytes(args.path, MAX_FILE)
         known = {"path": args.path, "size": len(data), "digest": digest_bytes(data)}
-        if b"\0" in data[:8_192]:
+        if b"\0" in data[:8_192] or data[:3] == JPEG:
+            seen = _seen(data, known, context)
+            if seen is not None:
+                return seen
             value = ReadResult(**known, binary=True)
             return ToolResult(value=value.model_dump(), text=_BINARY.say(context.lang, path=args.path, size=len(data)))
-        lines = lines_of(data.decode("utf-8", "replace"))
+        # Of the whole file: a part of a private key alone does not show what it is.
+        lines = lines_of(without_keys(data.decode("utf-8", "replace")))
         wanted = lines[args.offset - 1 : args.offset - 1 + args.limit]
         text = "".join(wanted)
         while len(text) > MAX_CHARACTERS and len(wanted) > 1:
@@ -87,6 +103,19 @@ class FsRead(BaseTool):
         note = "" if whole else "\n" + _MORE.say(context.lang, first=args.offset, last=last, total=len(lines))
         labels = (Label.SECRET,) if may_hold_secrets(args.path) else ()
         return ToolResult(value=value.model_dump(), text=text + note, truncated=last < len(lines), labels=labels)
+
+
+def _seen(data: bytes, known: dict[str, Any], context: ToolContext) -> ToolResult | None:
+    """The result of a picture; ``None`` for any other file."""
+    coded = base64.b64encode(data).decode()
+    picture = measured(coded)
+    if picture is None:
+        return None
+    album = Album()
+    told = album.add(coded, picture.media_type).strip("[]")
+    value = ReadResult(**known, binary=True, picture=picture.media_type, width=picture.width, height=picture.height)
+    said = _PICTURE.say(context.lang, path=known["path"], told=told, size=known["size"])
+    return ToolResult(value=value.model_dump(), text=said, images=tuple(album.kept), truncated=not album.kept)
 
 
 class ListArgs(Args):
