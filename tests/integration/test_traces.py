@@ -230,12 +230,19 @@ def test_an_agent_that_was_called_stands_below_the_call(tmp_path, collector):
     assert len(spans) == len(collector.sent)
 
 
+@pytest.mark.parametrize("interval", [30.0, 0.0], ids=["nothing sent before", "all sent before"])
 @pytest.mark.parametrize(
     ("cut", "times", "most"),
     [("effect.called", 1, 2), ("effect.called", 5, 2), ("effect.intent", 2, 2), ("task.ended", 1, 1)],
 )
-def test_after_a_crash_the_trace_goes_on_and_has_everything_once(tmp_path, collector, cut, times, most):
-    """A killed process takes the spans it had not sent with it: its successor sends them, under the same ids."""
+def test_after_a_crash_the_trace_goes_on_and_has_everything_once(
+    tmp_path, collector, monkeypatch, cut, times, most, interval
+):
+    """A killed process takes the spans it had not sent with it: its successor sends them, under the same ids.
+
+    What had arrived comes again as it was.
+    """
+    monkeypatch.setattr(sending, "INTERVAL", interval)
     assert run(tmp_path, cut, times) == -signal.SIGKILL
     assert run(tmp_path, "", 0) == 0
     spans, root = family(collector)

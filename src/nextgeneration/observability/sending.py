@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nextgeneration.observability.errors import TracesMissing
-from nextgeneration.observability.metrics import Family
 from nextgeneration.observability.spans import Mark, Span
 
 if TYPE_CHECKING:
@@ -85,11 +84,6 @@ class Sender:
         self._stop()
         if self.lost:
             log.warning("%d spans did not reach the collector, %d did", self.lost, self.sent)
-
-    def families(self) -> list[Family]:
-        """What became of spans, for ``/metrics``."""
-        told: dict[tuple[str, ...], float] = {("sent",): self.sent, ("lost",): self.lost}
-        return [Family("counter", "traces_spans", "Spans, by whether they reached the collector.", told, ("outcome",))]
 
     def _run(self) -> None:
         while batch := self._next():

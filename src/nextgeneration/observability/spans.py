@@ -89,6 +89,10 @@ class Span:
     attributes: dict[str, Value] = field(default_factory=dict)
     marks: list[Mark] = field(default_factory=list)
 
+    def wrong(self, code: str) -> None:
+        """It ended with an error."""
+        self.code = self.attributes[names.ERROR_TYPE] = code
+
     def mark(self, name: str, at: int, attributes: dict[str, Value]) -> None:
         """Note a moment; beyond a bound none are noted."""
         if len(self.marks) < _MARKS:
@@ -160,14 +164,16 @@ class MissionTrace:
         status, root = str(event.data.get("status", "")), self._root
         ended = [*self._effects.values(), *self._tasks.values()]
         for span in ended:
-            span.end, span.code = at, status
+            span.end = at
+            span.wrong(status)
         self._effects.clear()
         self._tasks.clear()
         if root is None:
             return ended
         root.end = at
         root.attributes |= {names.MISSION_STATUS: status, names.ATTEMPTS: self._attempts}
-        root.code = status if status in {"failed", "cancelled"} else ""
+        if status in {"failed", "cancelled"}:
+            root.wrong(status)
         return [*ended, root]
 
     def _approval(self, event: Happened, at: int) -> list[Span]:
@@ -210,7 +216,7 @@ class MissionTrace:
             names.CREDITS: int(cost.get("credits", 0)),
         }
         if status in {"failed", "over_budget"}:
-            span.code = self._failed.get(event.task or "", status)
+            span.wrong(self._failed.get(event.task or "", status))
         return [span]
 
     # -- effects -----------------------------------------------------------------------------------------------------
@@ -247,8 +253,7 @@ class MissionTrace:
         if span.remote:
             span.attributes |= _answered(data)
         if "code" in data or status != "done":
-            span.code = str(data.get("code") or status)
-            span.attributes[names.ERROR_TYPE] = span.code
+            span.wrong(str(data.get("code") or status))
             self._failed[key[0]] = span.code
         return [span]
 
