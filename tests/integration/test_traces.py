@@ -13,6 +13,7 @@ from importlib.resources import as_file, files
 import pytest
 from tests.integration.collector import Collector, told
 from tests.integration.subagents_driver import Scenario
+from tests.integration.test_agents_outside import PROGRAM
 
 from nextgeneration.missions.schema import MissionOptions, MissionRequest
 from nextgeneration.observability import sending
@@ -267,6 +268,19 @@ def test_a_mission_that_is_cancelled_while_nobody_works_on_it_has_its_root(proje
     spans, root = whole(collector)
     assert len(spans) == len(collector.sent)
     assert (root.status.code, root.status.message) == (root.status.STATUS_CODE_ERROR, "cancelled")
+
+
+def test_an_agent_called_in_plain_python_is_a_trace_too(collector, tmp_path):
+    (tmp_path / "README.md").write_text("# Widgets\n\nHow to use widgets: see [the guide](missing.md).\n")
+    names = ("PATH", "NG_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT", "NG_MODELS_DISCOVER")
+    env = {name: os.environ[name] for name in names} | {"HOME": str(tmp_path), "NG_HOME": str(tmp_path / "home")}
+    argv = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    spans, root = whole(collector)
+    tools = [span for span in spans.values() if span is not root]
+    assert tools
+    assert all(near_root(span, root) and span.name.startswith("execute_tool ") for span in tools)
 
 
 # -- off, absent, down -------------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ class MissionHost:
 def host() -> MissionHost:
     """The host of a process that opened no services: everything in memory, over the current folder."""
     import atexit
+    import contextlib
     import shutil
     import tempfile
 
@@ -89,6 +90,7 @@ def host() -> MissionHost:
     from nextgeneration.services.gateways import access_to_models, tolls
     from nextgeneration.services.scratch import ScratchFolders
     from nextgeneration.services.staff import calling
+    from nextgeneration.services.tracing import traced
     from nextgeneration.settings.missions import MissionSettings
     from nextgeneration.settings.storage import StorageSettings
     from nextgeneration.settings.tools import ToolSettings
@@ -114,4 +116,7 @@ def host() -> MissionHost:
         standing=limits.permissions,
         access=access,
     )
-    return MissionHost(Missions(storage, limits, clock=clock, tolls=tolls(access.credits)), parts, Path.cwd())
+    missions, traces = Missions(storage, limits, clock=clock, tolls=tolls(access.credits)), contextlib.ExitStack()
+    traces.enter_context(traced(missions.bus, storage))
+    atexit.register(traces.close)
+    return MissionHost(missions, parts, Path.cwd())
