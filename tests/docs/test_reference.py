@@ -57,5 +57,5 @@ def test_the_core_stays_light():
     packages = re.findall(r"^([A-Za-z0-9_.-]+)==", locked, flags=re.MULTILINE)
     assert len(set(packages)) < 130
     assert "--hash=sha256:" in locked
-    # What speaks to one provider only is an extra.
-    assert not {"openai", "anthropic", "google-genai", "ollama", "keyring"} & set(packages)
+    # What speaks to one provider only, or sends traces, is an extra.
+    assert not {"openai", "anthropic", "google-genai", "ollama", "keyring", "opentelemetry-sdk"} & set(packages)
