@@ -186,7 +186,7 @@ class TemplateLibrary:
             TemplateInvalid: it cannot be used.
         """
         data = deepcopy(check(document, self.validator))
-        child = Child(data, document.path, lambda: document.line_of("/parent"))
+        child = Child(data, document.path, lambda: document.line_of("/parent"), self._upkeep.shelf.path.scan)
         if not child.wants:
             return resolve(data, None, document.path)
         parent: Revision | None = None

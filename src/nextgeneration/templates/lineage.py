@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nextgeneration.kernel.language import LANGUAGES, Texts
@@ -30,13 +31,21 @@ class Child:
         data: its checked data.
         path: its file, or a word for a template in memory.
         line: the line of ``parent``; asked only when there is something to say.
+        known: the names there are, asked only to say which one may have been meant.
     """
 
-    def __init__(self, data: Mapping[str, Any], path: str, line: Callable[[], int | None]) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        path: str,
+        line: Callable[[], int | None],
+        known: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self.name: str = data["name"]
         self.wants, self.range = parent_reference(data.get("parent", ""))
         self._path = path
         self._line = line
+        self._known = known
 
     def check(self, parent: Revision | None, problem: TemplateInvalid | None) -> Revision:
         """The parent, once nothing speaks against it.
@@ -55,9 +64,7 @@ class Child:
         if parent is None and problem is not None:
             raise self._error(ParentInvalid, self._broken(problem), Texts("Mend it.", "Réparez-le."))
         if parent is None:
-            what = Texts(f"there is no template named `{self.wants}`.", f"aucun modèle ne s'appelle `{self.wants}`.")
-            fix = Texts("Add it beside this file, or remove `parent`.", "Ajoutez-le à côté, ou retirez `parent`.")
-            raise self._error(ParentMissing, what, fix)
+            raise self._missing()
         if self.name == parent.name or self.name in parent.parents:
             raise self.circle()
         if len(parent.parents) >= MAX_PARENTS:
@@ -72,6 +79,19 @@ class Child:
             )
             raise self._error(ParentVersionRefused, what, fix)
         return parent
+
+    def _missing(self) -> TemplateInvalid:
+        others = [name for name in self._known() if name != self.name]
+        close = difflib.get_close_matches(self.wants, others, 1)
+        meant = (
+            Texts(f"; did you mean `{close[0]}`?", f" ; vouliez-vous dire `{close[0]}` ?") if close else Texts(".", ".")
+        )
+        what = Texts(
+            f"there is no template named `{self.wants}`{meant.en}",
+            f"aucun modèle ne s'appelle `{self.wants}`{meant.fr}",
+        )
+        fix = Texts("Add it beside this file, or remove `parent`.", "Ajoutez-le à côté, ou retirez `parent`.")
+        return self._error(ParentMissing, what, fix)
 
     def circle(self) -> TemplateInvalid:
         """The error for a template that is its own ancestor."""

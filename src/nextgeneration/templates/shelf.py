@@ -251,7 +251,7 @@ class Shelf:
         foreign = self._trust.is_foreign(content.found.folder) or bool(parent and parent.foreign)
         if content.data is not None:
             try:
-                checked = _checked_parent(content, parent, in_circle)
+                checked = _checked_parent(content, parent, in_circle, lambda: self.known or self.path.scan())
                 made = resolve(content.data, checked, content.found.source)
                 revision = _kept(revision, self._trust.judged(made) if foreign else made)
             except TemplateInvalid as error:
@@ -322,12 +322,14 @@ class Shelf:
             del self.entries[entry.name]
 
 
-def _checked_parent(content: Content, parent: Entry | None, in_circle: bool) -> Revision | None:
+def _checked_parent(
+    content: Content, parent: Entry | None, in_circle: bool, known: Callable[[], Iterable[str]]
+) -> Revision | None:
     """The parent's revision, once it is known to be one this template may build on."""
     if content.data is None or content.parent is None:
         return None
     found = content.found
-    child = Child(content.data, str(found.path), lambda: _line_of_parent(found))
+    child = Child(content.data, str(found.path), lambda: _line_of_parent(found), known)
     if in_circle:
         raise child.circle()
     return child.check(parent.revision if parent else None, parent.problem if parent else None)

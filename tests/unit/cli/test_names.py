@@ -55,6 +55,20 @@ def test_templates_are_listed_with_where_they_come_from(cli, project):
     assert cli("doctor", "-w", project).code == 1, "a broken template is worth an exit code"
 
 
+def test_files_whose_names_no_template_can_have_are_not_passed_over(cli, project):
+    folder = project / ".nextgen" / "templates"
+    folder.mkdir(parents=True)
+    assert "Left out" not in cli("templates", "list", "-w", project).err
+    for name in ("a b.json", "UP.json", "é.json", *(f"N{number}.json" for number in range(4))):
+        (folder / name).write_text("{}")
+    said = cli("templates", "list", "-w", project)
+    (line,) = [line for line in said.err.splitlines() if "Left out" in line]
+    assert "(7)" in line
+    assert "UP.json" in line
+    assert line.endswith("…")
+    assert "UP" not in said.out
+
+
 def test_a_template_is_shown_with_the_origin_of_each_field(cli):
     said = cli("templates", "show", "documentaliste", "--resolved")
     assert "<- base_specialist" in said.out

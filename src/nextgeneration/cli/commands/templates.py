@@ -44,6 +44,12 @@ _UNTRUSTED = Texts(
     "{name} is not trusted: its allow rules do not count ({rules}); nextgen templates trust {name}",
     "{name} n'est pas approuvé : ses règles allow ne comptent pas ({rules}) ; nextgen templates trust {name}",
 )
+MOST_MISNAMED = 5
+_MISNAMED = Texts(
+    "Left out for their names ({n}), since a template's is made of a-z, 0-9, _ and -, a letter first: {paths}{more}",
+    "Laissés de côté pour leur nom ({n}), celui d'un modèle étant fait de a-z, 0-9, _ et -, une lettre d'abord : "
+    "{paths}{more}",
+)
 _SHADOWS = Texts("{name} hides {paths}", "{name} masque {paths}")
 _BUILT_IN = Texts("built-in", "intégré")
 _HEADS = (
@@ -89,7 +95,7 @@ def list_(workspace: Workspace = Path(), json: Json = False, debug: Debug = Fals
         from nextgeneration.services.parts import library
 
         with library(workspace) as templates:
-            summaries = templates.summaries()
+            summaries, misnamed = templates.summaries(), templates.misnamed()
         if json:
             voice.document([_facts(summary, voice) for summary in summaries])
             return 0
@@ -104,9 +110,17 @@ def list_(workspace: Workspace = Path(), json: Json = False, debug: Debug = Fals
                     voice.lang, name=summary.name, why=escaped(summary.broken.message(voice.lang))
                 )
                 voice.note(voice.paint(said, "bad", voice.err))
+        if misnamed:
+            voice.note(_misnamed(misnamed, voice))
         return 0
 
     plainly(voice, command)
+
+
+def _misnamed(files: list[Path], voice: Voice) -> str:
+    shown = escaped(", ".join(_near(str(path)) for path in files[:MOST_MISNAMED]), newlines=False)
+    more = "…" if len(files) > MOST_MISNAMED else ""
+    return voice.paint(_MISNAMED.say(voice.lang, n=len(files), paths=shown, more=more), "medium", voice.err)
 
 
 def _untrusted(name: str, rules: tuple[str, ...], voice: Voice) -> str:
