@@ -102,7 +102,9 @@ class TemplateSecurityValidator:
         self.signatures = signatures or NoSignatureRequired()
 
     def validate(self, template_data: Any, template_path: str = "(memory)") -> bool:
-        """Whether the template may go on to be parsed and cached.
+        """Let the template go on to be parsed and cached, or refuse it.
+
+        It never answers ``False``: what is dangerous is an error that nobody can forget to look at.
 
         Args:
             template_data: the parsed JSON, not yet checked in any way.
