@@ -88,6 +88,7 @@ class _Life:
     performance: Performance = field(default_factory=Performance)
     running: int = 0
     touched: float = 0.0
+    record: str = ""
 
 
 class BaseAgent(ABC):
@@ -178,6 +179,15 @@ class BaseAgent(ABC):
         self._lived.performance = value
 
     @property
+    def record(self) -> str:
+        """The id of the record its finished tasks count in; empty for an agent that has none."""
+        return self._life.record if self._life else ""
+
+    @record.setter
+    def record(self, value: str) -> None:
+        self._lived.record = value
+
+    @property
     def performance_metrics(self) -> dict[str, float]:
         """``tasks_completed``, ``success_rate`` (0 to 1) and ``avg_processing_time`` (seconds)."""
         return self.performance.as_dict()
@@ -232,7 +242,7 @@ class BaseAgent(ABC):
             answer = await work(self, input_data, context)
             if plain:
                 answer = _answer(self, answer)
-            well = str(answer["status"] if plain else answer.status) not in _FAILURES
+            well = str(answer["status"] if plain else answer.status) not in FAILURES
             ended = AgentStatus.COMPLETED if well else AgentStatus.ERROR
             life.performance.add(well=well, seconds=perf_counter() - started)
             if plain and self.hooks.after_process:
@@ -281,7 +291,8 @@ def _guarded(work: Work) -> Work:
 _PLAIN = (dict, type(None))
 
 
-_FAILURES = frozenset({ReportStatus.FAILED, ReportStatus.OVER_BUDGET})
+FAILURES = frozenset({ReportStatus.FAILED, ReportStatus.OVER_BUDGET})
+"""How a task ends that counts as failed."""
 
 
 def _answer(agent: BaseAgent, given: Any) -> dict[str, Any]:

@@ -157,8 +157,7 @@ class AgentRun(DelegatingTool):
         return result_of(report.model_copy(update={"cost": door.cost}), checks, branch.read, branch.labels)
 
     def _allowed(self, args: RunArgs, branch: Branch) -> None:
-        pinned = branch.pinned(branch.template) or {}
-        if not any(fnmatchcase(AGENT_RUN, str(name)) for name in pinned.get("tools", ())):
+        if not any(fnmatchcase(AGENT_RUN, str(name)) for name in branch.own.get("tools", ())):
             raise CallerNotAllowed(template=branch.template)
         if args.agent in branch.templates:
             raise CallingInCircles(agent=args.agent, chain=_chain(branch))

@@ -37,15 +37,18 @@ class HookFailed(NGError):
 
 
 class AgentLimitReached(NGError):
-    """There are as many live agents as ``max_agents`` allows."""
+    """There are as many agents, alive or recorded, as ``max_agents`` allows."""
 
     code = "NG-AGENT-003"
     what = Texts(
-        "{active} agents are alive and the limit is {limit}", "{active} agents existent et la limite est {limit}"
+        "{active} agents are alive or recorded and the limit is {limit}",
+        "{active} agents existent ou sont enregistrés et la limite est {limit}",
     )
     mend = Texts(
-        "Let go of agents that are no longer used, or raise NG_MAX_AGENTS.",
-        "Libérez les agents inutilisés, ou augmentez NG_MAX_AGENTS.",
+        "Let go of agents that are no longer used, remove recorded ones (nextgen agents remove NAME), or raise "
+        "NG_MAX_AGENTS.",
+        "Libérez les agents inutilisés, supprimez des agents enregistrés (nextgen agents remove NOM), ou augmentez "
+        "NG_MAX_AGENTS.",
     )
     retryable = True
 

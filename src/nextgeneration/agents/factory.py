@@ -14,7 +14,10 @@ from nextgeneration.observability.metrics import Family
 
 
 class AgentFactory:
-    """Makes agents from templates, counts them, and never has more alive than allowed.
+    """Makes agents from templates, counts them, and never has more than allowed.
+
+    While services are open, recorded agents count too, each once, and an agent that is made under the name of a
+    recorded one of the same template goes on from its figures.
 
     Args:
         manager: where templates come from; by default the process's own ``template_manager``.
@@ -41,7 +44,7 @@ class AgentFactory:
 
     @property
     def max_agents(self) -> int:
-        """How many agents may live at once. Assigned, it changes the limit this factory counts against."""
+        """How many agents there may be at once. Assigned, it changes the limit this factory counts against."""
         return self.manager.config.max_agents if self._max_agents is None else self._max_agents
 
     @max_agents.setter
@@ -69,7 +72,7 @@ class AgentFactory:
         Raises:
             TemplateUnknown, TemplateInvalid: there is no such template, or it cannot be used.
             AgentSpecRefused: ``suffix`` or ``config`` is not usable.
-            AgentLimitReached: as many agents are alive as may be.
+            AgentLimitReached: as many agents are alive or recorded as may be.
         """
         manager = self.manager
         if not manager.warm(template_name):

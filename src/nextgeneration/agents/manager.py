@@ -10,12 +10,12 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from nextgeneration.agents.errors import AgentLimitReached, AgentNamesEqual, AgentSpecRefused
 from nextgeneration.agents.registry import AgentRegistry
@@ -42,6 +42,14 @@ NO_TEMPLATE = "-"
 """Stands for the template in the counter where none was found, so that callers cannot flood its labels."""
 
 
+class Records(Protocol):
+    """What is known of recorded agents; see :class:`~nextgeneration.agents.records.AgentRecords`."""
+
+    def take_up(self, agents: Sequence[TemplateAgent]) -> None:
+        """Let those of ``agents`` whose names are recorded go on from the figures of their records."""
+        ...
+
+
 class TemplateManager:
     """Templates by name, the agents made from them, and the figures of both.
 
@@ -52,6 +60,7 @@ class TemplateManager:
     def __init__(self, config: AgentFactoryConfig, library: TemplateLibrary) -> None:
         self.library = library
         self.registry = AgentRegistry(lambda: self.config.max_agents)
+        self.records: Records | None = None
         self.creations = Counts()
         self.creation_time = Timing()
         self._faces: dict[str, AgentTemplate] = {}
@@ -107,11 +116,13 @@ class TemplateManager:
         Raises:
             TemplateUnknown, TemplateInvalid: there is no such template, or it cannot be used.
             AgentSpecRefused: ``suffix`` or ``config`` is not usable.
-            AgentLimitReached: as many agents are alive as may be.
+            AgentLimitReached: as many agents are alive or recorded as may be.
         """
         started = perf_counter()
         try:
             agent = self.get_template(template_name).create_instance(suffix, config)
+            if self.records is not None:
+                self.records.take_up((agent,))
             (self.registry if registry is None else registry).add((agent,))
         except NGError as error:
             self._failed(template_name, error)
@@ -141,6 +152,8 @@ class TemplateManager:
                 agent = self.get_template(name).create_instance(suffix, config)
                 if agents.setdefault(agent.name, agent) is not agent:
                     raise AgentNamesEqual(name=agent.name)
+            if self.records is not None:
+                self.records.take_up(tuple(agents.values()))
             (self.registry if registry is None else registry).add(tuple(agents.values()))
         except NGError as error:
             self._failed(name, error)
@@ -175,6 +188,15 @@ class TemplateManager:
         if not self.warm(template_name):
             await self.warm_up(template_name)
         return self.create_agent(template_name, suffix, config)
+
+    @contextmanager
+    def recorded_in(self, records: Records) -> Iterator[None]:
+        """Let agents that are made inside the block, under a recorded name, go on from the figures of their records."""
+        before, self.records = self.records, records
+        try:
+            yield
+        finally:
+            self.records = before
 
     def warm(self, template_name: str) -> bool:
         """Whether a template was loaded before, so that getting it again costs at most a glance at its file."""

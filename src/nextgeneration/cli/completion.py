@@ -42,6 +42,13 @@ def templates() -> Found:
     return []
 
 
+def agents_and_templates() -> Found:
+    """The recorded agents, then the templates that others can be made from."""
+    recorded = agents()
+    names = {name for name, _ in recorded}
+    return [*recorded, *(found for found in templates() if found[0] not in names)]
+
+
 def tools() -> Found:
     """Every tool."""
     with suppress(Exception):

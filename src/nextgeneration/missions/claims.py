@@ -81,6 +81,10 @@ class Claim(Lease):
         """The data of each pinned revision by template name."""
         return {pin.name: pin.data for pin in self._pins.values()}
 
+    def kept(self, digest: str) -> dict[str, Any] | None:
+        """The data of a pinned revision by its digest."""
+        return next((pin.data for pin in self._pins.values() if pin.digest == digest), None)
+
     async def save_plan(
         self,
         plan: Mapping[str, Any],
@@ -132,8 +136,8 @@ class Claim(Lease):
         added = {task.id: task for task in tasks}
         await self.commit(change=self._adding(tasks), then=lambda: self._tasks.update(added))
 
-    async def end_task(self, task_id: str, report: Report) -> None:
-        """Keep a task's report; written with the next transaction.
+    async def end_task(self, task_id: str, report: Report, also: Change | None = None) -> None:
+        """Keep a task's report, and ``also`` what else its end means; written with the next transaction.
 
         Whatever builds on it comes after it. A crash before that runs the task again, and its recorded effects give the
         same report.
@@ -145,6 +149,8 @@ class Claim(Lease):
 
         def change(connection: Connection) -> None:
             store.end_task(connection, self.id, task_id, report.status, text)
+            if also is not None:
+                also(connection)
 
         data = {
             "agent": report.agent,

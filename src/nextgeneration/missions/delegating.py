@@ -134,6 +134,11 @@ class Branch:
         """The data of the revision that this mission keeps of a template."""
         return self._claim.pinned().get(name)
 
+    @property
+    def own(self) -> Mapping[str, Any]:
+        """The data of the revision the caller is made from; empty for one that this mission keeps nothing of."""
+        return self._claim.kept(self.revision) or {}
+
     async def pin(self, name: str, live: Callable[[str], Pinned]) -> Mapping[str, Any]:
         """The data of the revision that this mission keeps of a template: the live one, if none was kept so far."""
         async with self._door.pinning:

@@ -57,7 +57,7 @@ class AgentRequest(BaseModel):
 def create_app(factory: AgentFactory | None = None) -> FastAPI:
     """The application over ``factory``, by default the process's own."""
     factory = factory or AgentFactory()
-    recorded = Recorded()
+    recorded = Recorded(factory)
     running = lifetime(factory, recorded)
     app = FastAPI(title="NextGeneration Agent Orchestrator", version=__version__, lifespan=running)
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, answer=_too_large)

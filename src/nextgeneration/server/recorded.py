@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nextgeneration.agents.factory import AgentFactory
     from nextgeneration.services.records import Records
 
 
-def _open() -> AbstractContextManager[Records]:
-    from nextgeneration.services.records import open_records
-
-    return open_records()
-
-
 class Recorded:
-    """Opened when a serving process starts, or by the first request where nobody starts it; closed when it ends."""
+    """Opened when a serving process starts, or by the first request where nobody starts it; closed when it ends.
 
-    def __init__(self, opening: Callable[[], AbstractContextManager[Records]] = _open) -> None:
-        self._opening = opening
+    Args:
+        factory: whose agents go on from the figures of recorded ones, and count against the same limit.
+    """
+
+    def __init__(self, factory: AgentFactory) -> None:
+        self._factory = factory
         self._lock = Lock()
         self._open = ExitStack()
         self._records: Records | None = None
@@ -37,9 +35,13 @@ class Recorded:
         return opened if opened is not None else await asyncio.to_thread(self._opened)
 
     def _opened(self) -> Records:
+        from nextgeneration.services.records import open_records
+
         with self._lock:
             if self._records is None:
-                self._records = self._open.enter_context(self._opening())
+                records = self._open.enter_context(open_records(self._factory.registry))
+                self._open.enter_context(self._factory.manager.recorded_in(records.agents))
+                self._records = records
             opened: Records = self._records
             return opened
 

@@ -99,6 +99,8 @@ async def open_services(
         manager = templates or stack.enter_context(templates_of(workspace))
         home = kept.home.expanduser().absolute()
         services = _assembled(storage, home, limits, manager, box, models, at)
+        await services.agents.count()
+        stack.enter_context(manager.recorded_in(services.agents))
         host = MissionHost(services.missions, services.supervisor.parts, workspace)
         stack.enter_context(use_host(host))
         stack.enter_context(traced(services.bus, storage))
@@ -123,6 +125,7 @@ def _assembled(
     missions = Missions(storage, limits, clock=clock, bus=bus, at=at, tolls=tolls(access.credits))
     planner = Planner(manager.library.revisions, manager.library.version)
     box.add(calling(manager, planner, limits))
+    agents = AgentRecords(storage, clock, registry=manager.registry)
     parts = Parts(
         planner=planner,
         revisions=manager.library.revisions,
@@ -130,6 +133,7 @@ def _assembled(
         tools=box,
         scratch=ScratchFolders(home / "scratch"),
         clock=clock,
+        records=agents,
         access=access,
         standing=limits.permissions,
         at_once=limits.tasks_at_once,
@@ -143,7 +147,7 @@ def _assembled(
         missions=missions,
         approvals=missions.approvals,
         templates=manager,
-        agents=AgentRecords(storage, clock),
+        agents=agents,
         tools=box,
         models=access,
         supervisor=supervisor,

@@ -11,24 +11,33 @@ from nextgeneration.agents.context import TaskContext
 from nextgeneration.agents.runtimes.dispatch import run as run_runtime
 from nextgeneration.credits.units import MICRO
 from nextgeneration.kernel.clock import SystemClock
+from nextgeneration.kernel.errors import NGError, as_problem
+from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.reports import Report, ReportStatus
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.effects import Door, Policy, TaskBudget
-from nextgeneration.missions.schema import MissionOptions, MissionRequest
+from nextgeneration.missions.schema import MissionOptions, MissionRequest, TaskRecord
 from nextgeneration.missions.service import Missions
 from nextgeneration.settings.language import user_language
 from nextgeneration.supervisor.lead import Parts
-from nextgeneration.supervisor.planner import SECONDS, TOOL_CALLS
+from nextgeneration.supervisor.planner import SECONDS, TOOL_CALLS, Plan, RecordedAgent
 
 if TYPE_CHECKING:
     from nextgeneration.agents.template import TemplateAgent
 
 TASK = "t1"
 
+_ALONE = MissionOptions(attended=False, actions=0)
+"""With nobody to ask, what would ask is refused, and no action is put to anybody."""
+
 
 class MissionHost:
-    """Runs one agent as a mission of one task; durable when its missions are."""
+    """Runs one agent as a mission of one task; durable when its missions are.
+
+    The task of a recorded agent counts in its record, in the transaction that ends the mission. Whoever finishes a
+    mission that was left behind runs that agent, as its record was, and counts it too.
+    """
 
     def __init__(self, missions: Missions, parts: Parts, workspace: Path) -> None:
         self._missions = missions
@@ -43,25 +52,49 @@ class MissionHost:
         said = dict(context or {})
         workspace = Path(said.pop("workspace", self._workspace)).resolve()
         goal = shortened(str(input_data.get("goal") or input_data.get("text") or f"process {agent.name}"), 1000)
-        request = MissionRequest(
-            goal=goal, workspace=str(workspace), lang=user_language(), options=MissionOptions(attended=False)
-        )
+        request = MissionRequest(goal=goal, workspace=str(workspace), lang=user_language(), options=_ALONE)
         mission = await self._missions.accept(request)
         claim = await self._missions.claim(mission.id)
+        since = self._parts.clock.monotonic()
         try:
-            report = await self._one_task(claim, agent, input_data, said)
-            status = {ReportStatus.DONE: "done", ReportStatus.FAILED: "failed"}.get(report.status, "partial")
-            await claim.end(status, report.model_dump(mode="json"))
+            try:
+                report = await self._one_task(claim, agent, input_data, said)
+            except Exception as error:
+                if not (claim.over or _passing(error)):
+                    await self._end(claim, agent, _failed(agent, error, claim.mission.lang), since)
+                raise
+            await self._end(claim, agent, report, since)
             return report
         finally:
             await claim.release()
             await self._parts.scratch.drop(claim.id)
 
+    async def _end(self, claim: Claim, agent: TemplateAgent, report: Report, since: float) -> None:
+        if agent.record and self._parts.records is not None:
+            seconds = self._parts.clock.monotonic() - since
+            claim.ride(None, self._parts.records.counting(agent.record, report=report, seconds=seconds))
+        status = {ReportStatus.DONE: "done", ReportStatus.FAILED: "failed"}.get(report.status, "partial")
+        await claim.end(status, report.model_dump(mode="json"))
+
+    async def _keep(self, claim: Claim, agent: TemplateAgent, input_data: dict[str, Any]) -> None:
+        """Keep what another process would need to go on: the revision, and for a recorded agent its task."""
+        revision = agent.revision
+        if not agent.record:
+            await claim.pin(revision.name, revision.digest, revision.data)
+            return
+        recorded = RecordedAgent(id=agent.record, name=agent.name, config=agent.config)
+        goal = claim.mission.goal
+        task = self._parts.planner.task(TASK, agent.name, goal, "", recorded=(recorded, revision))
+        task = task.model_copy(update={"input": input_data})
+        plan = Plan(goal=goal, tasks=(task,))
+        row = TaskRecord(TASK, agent.name, revision.name, revision.digest, goal, input_data)
+        await claim.save_plan(plan.model_dump(mode="json"), tasks=[row], pins={agent.name: revision})
+
     async def _one_task(
         self, claim: Claim, agent: TemplateAgent, input_data: dict[str, Any], said: Mapping[str, Any]
     ) -> Report:
         revision, budget = agent.revision, agent.revision.budget
-        await claim.pin(revision.name, revision.digest, revision.data)
+        await self._keep(claim, agent, input_data)
         door = Door(
             claim,
             self._parts.tools,
@@ -76,6 +109,28 @@ class MissionHost:
         task = door.task(TASK, agent.name, revision.permissions, limits, revision.digest, revision.name)
         context = TaskContext(said, door=task, task=TASK, lang=claim.mission.lang)
         return await run_runtime(revision, input_data, agent.config, context)
+
+
+def _passing(error: Exception) -> bool:
+    """Whether it says nothing of the agent: its mission can go on later."""
+    return isinstance(error, NGError) and (error.control or error.retryable)
+
+
+def _failed(agent: TemplateAgent, error: Exception, lang: Lang) -> Report:
+    """The report of an agent that ended with an error, which its caller is given."""
+    problem = as_problem(error, lang)
+    revision, said = agent.revision, str(problem["message"])
+    return Report(
+        agent=agent.name,
+        template=revision.name,
+        revision=revision.digest,
+        role=revision.role,
+        task=TASK,
+        status=ReportStatus.FAILED,
+        analysis=said,
+        missing=(said,),
+        problems=(problem,),
+    )
 
 
 @functools.cache

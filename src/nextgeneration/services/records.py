@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nextgeneration.agents.records import AgentRecords
+from nextgeneration.agents.registry import AgentRegistry
 from nextgeneration.credits.service import Credits
 from nextgeneration.kernel.clock import SystemClock
 from nextgeneration.kernel.language import Texts
@@ -75,8 +76,11 @@ def _remove(folder: Path, mission: str) -> None:
 
 
 @contextmanager
-def open_records() -> Iterator[Records]:
+def open_records(registry: AgentRegistry | None = None) -> Iterator[Records]:
     """Open the records alone: no templates, tools or supervisor are loaded.
+
+    Args:
+        registry: the live agents of this process, which count against the same limit as recorded ones.
 
     Raises:
         StorageError: the database cannot be opened.
@@ -86,9 +90,10 @@ def open_records() -> Iterator[Records]:
     try:
         missions = Missions(storage, MissionSettings(), clock=clock)
         home = kept.home.expanduser().absolute()
+        agents = AgentRecords(storage, clock, registry=registry)
         books = Credits(storage, CreditSettings(), clock=clock)
         with traced(missions.bus, storage, at_once=False):
-            yield Records(home, missions, missions.approvals, AgentRecords(storage, clock), books, storage)
+            yield Records(home, missions, missions.approvals, agents, books, storage)
     finally:
         storage.close()
 

@@ -101,7 +101,7 @@ async def act(lead: Lead) -> None:
 async def _carry_out(lead: Lead, outcome: ActionOutcome) -> tuple[ActionOutcome, tuple[str, ...]]:
     """One action as far as it goes: what became of it, and the approvals it waits for."""
     action = outcome.action
-    revision = lead.revisions[lead.reports[action.task].template]
+    revision = lead.revision_of(action.task)
     budget = TaskBudget(tool_calls=ACTION_CALLS, seconds=ACTION_SECONDS)
     through = lead.claim.pinned()
     narrowed = [Revision.from_data(through[name]).permissions for name in action.through if name in through]

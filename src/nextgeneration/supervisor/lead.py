@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from nextgeneration.agents.context import TaskContext
+from nextgeneration.agents.records import AgentRecords
 from nextgeneration.agents.template import TemplateAgent
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.clock import Clock
@@ -27,13 +28,14 @@ from nextgeneration.missions.access import ModelAccess
 from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.effects import Door, Policy, TaskBudget
 from nextgeneration.missions.errors import Parked
+from nextgeneration.missions.leases import Change
 from nextgeneration.missions.schema import TaskRecord
 from nextgeneration.missions.tainting import Taint
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.supervisor.actions import chosen
 from nextgeneration.supervisor.errors import DependencyFailed, RubbishReport, TaskHung
 from nextgeneration.supervisor.outcome import ActionOutcome, MissionReport, TaskOutcome
-from nextgeneration.supervisor.planner import Plan, PlannedTask, Planner, validated
+from nextgeneration.supervisor.planner import Known, Plan, PlannedTask, Planner, RecordedAgent, validated
 from nextgeneration.supervisor.planning import planned
 from nextgeneration.supervisor.schedule import run_all
 from nextgeneration.supervisor.thinking import PLAN, PROSE
@@ -75,6 +77,7 @@ class Parts:
     tools: Mapping[str, Tool]
     scratch: Scratch
     clock: Clock
+    records: AgentRecords | None = None
     access: ModelAccess | None = None
     standing: tuple[str, ...] = ()
     at_once: int = 8
@@ -89,6 +92,7 @@ class Lead:
     claim: Claim
     parts: Parts
     plan: Plan = field(default_factory=lambda: Plan(goal=""))
+    recorded: Known = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
     parked: tuple[str, ...] = ()
     outcomes: list[ActionOutcome] | None = None
@@ -106,6 +110,7 @@ class Lead:
                 standing=self.parts.standing,
                 network=options.network,
                 auto=RiskLabel.WRITE if options.yes else None,
+                attended=options.attended,
             ),
             scratch=self.parts.scratch.of(mission.id),
             clock=self.parts.clock,
@@ -126,7 +131,7 @@ class Lead:
         """
         mission, tasks = self.claim.mission.id, {task.id for task in self.claim.tasks()}
         wanted = [("tasks", task.id, tasks) for task in self.plan.tasks]
-        wanted += [("pins", task.template, set(self.revisions)) for task in self.plan.tasks]
+        wanted += [("pins", task.pin, set(self.revisions)) for task in self.plan.tasks]
         if tasks and not self.plan.goal:
             wanted.append(("documents", "plan", set()))
         for table, name, there in wanted:
@@ -136,6 +141,7 @@ class Lead:
     async def make_plan(self) -> None:
         """Plan the mission, or add replacements for tasks that failed; a plan that stands is kept."""
         if not self.plan.goal:
+            self.recorded = await self._named(self.claim.mission.options.agents or ())
             await self._adopt(await planned(self), "mission.planned")
             return
         replacements = self._replacements()
@@ -144,15 +150,24 @@ class Lead:
             note = "\n".join((self.plan.note, *(task.why for task in replacements)))
             await self._adopt(self.plan.model_copy(update={"tasks": tasks, "note": note}), "mission.replanned")
 
+    async def _named(self, agents: Sequence[str]) -> Known:
+        """Those of ``agents`` that are recorded."""
+        records = self.parts.records
+        found = await records.named(agents) if records is not None else {}
+        return {
+            name: (RecordedAgent(id=record.id, name=name, config=record.config), revision)
+            for name, (record, revision) in found.items()
+        }
+
     async def _adopt(self, plan: Plan, event: str) -> None:
-        live = self.parts.revisions()
+        live = {**self.parts.revisions(), **{name: revision for name, (_, revision) in self.recorded.items()}}
         pinned = self.claim.pinned()
         # Agents called by others pinned theirs meanwhile.
         self.revisions |= {name: Revision.from_data(pinned[name]) for name in pinned.keys() - self.revisions.keys()}
         known = {**live, **self.revisions}
         budget = self.claim.mission.budget
         plan = validated(plan, known, budget.tool_calls, budget.seconds)
-        fresh = {task.template: known[task.template] for task in plan.tasks if task.template not in self.revisions}
+        fresh = {task.pin: known[task.pin] for task in plan.tasks if task.pin not in self.revisions}
         self.revisions.update(fresh)
         had = {task.id for task in self.plan.tasks}
         await self.claim.save_plan(
@@ -168,7 +183,7 @@ class Lead:
             id=task.id,
             agent=self.agent_name(task),
             template=task.template,
-            revision=self.revisions[task.template].digest,
+            revision=self.revisions[task.pin].digest,
             goal=task.goal,
             input=task.input,
             depends=task.depends,
@@ -176,26 +191,44 @@ class Lead:
         )
 
     def agent_name(self, task: PlannedTask) -> str:
-        """The agent's name in this mission: its template's, numbered when the template works twice."""
-        twins = [other.id for other in self.plan.tasks if other.template == task.template]
-        return task.template if len(twins) < 2 or twins[0] == task.id else f"{task.template}_{task.id}"
+        """The agent's name in this mission: its own or its template's, numbered when it works twice."""
+        twins = [other.id for other in self.plan.tasks if other.pin == task.pin]
+        return task.pin if len(twins) < 2 or twins[0] == task.id else f"{task.pin}_{task.id}"
+
+    def revision_of(self, task: str) -> Revision:
+        """The revision that the agent of a task is made from."""
+        return next(self.revisions[planned.pin] for planned in self.plan.tasks if planned.id == task)
 
     async def work(self) -> None:
         """Run every task that has not ended; afterwards ``parked`` names the approvals tasks wait for."""
         waiting: list[str] = []
 
         async def run(task: PlannedTask) -> Report | None:
+            since = self.parts.clock.monotonic()
             try:
                 report = await self._task(task)
             except Parked as parked:
                 waiting.extend(parked.approvals)
                 return None
-            await self.claim.end_task(task.id, report)
+            await self.claim.end_task(task.id, report, self._counting(task, report, since))
             self.reports[task.id] = report
             return report
 
         await run_all(self.plan.tasks, dict(self.reports), run, self.parts.at_once)
         self.parked = tuple(dict.fromkeys(waiting))
+
+    def _counting(self, task: PlannedTask, report: Report, since: float) -> Change | None:
+        """What counts the end of a recorded agent's task, once: it goes with the report."""
+        if task.recorded is None or self.parts.records is None or report.status is ReportStatus.SKIPPED:
+            return None
+        # What it did before it waited for an answer, or before a crash, is in its calls.
+        seconds = max(self.parts.clock.monotonic() - since, report.cost.seconds)
+        return self.parts.records.counting(task.recorded.id, report=report, seconds=seconds)
+
+    async def _hired(self, task: PlannedTask, revision: Revision, name: str) -> Worker:
+        if task.recorded is None or self.parts.records is None:
+            return self.parts.hire(revision, name)
+        return await self.parts.records.hired(task.recorded.id, name, revision, task.recorded.config)
 
     async def _task(self, task: PlannedTask) -> Report:
         """One task to its report. Only what concerns the whole mission is raised."""
@@ -203,7 +236,7 @@ class Lead:
         if task.depends and len(failed) == len(task.depends):
             error = DependencyFailed(task=task.id, needed=", ".join(failed))
             return self._no_report(task, ReportStatus.SKIPPED, error)
-        revision = self.revisions[task.template]
+        revision = self.revisions[task.pin]
         budget = TaskBudget(task.tool_calls, task.seconds, task.model_calls, task.credits)
         name = self.agent_name(task)
         told = Taint(untrusted=tuple(f"report of {self.reports[need].agent}" for need in task.depends))
@@ -214,7 +247,8 @@ class Lead:
         self.claim.event_nowait("task.started", {"agent": name, "template": task.template}, task=task.id)
         try:
             async with asyncio.timeout(task.seconds + GRACE):
-                answer = await _worked(self.parts.hire(revision, name), dict(task.input), context)
+                worker = await self._hired(task, revision, name)
+                answer = await _worked(worker, dict(task.input), context)
             return self._signed(_as_report(answer, name), task)
         except TimeoutError:
             return self._no_report(task, ReportStatus.FAILED, TaskHung(agent=name, seconds=task.seconds))
@@ -228,7 +262,7 @@ class Lead:
 
     def _signed(self, report: Report, task: PlannedTask) -> Report:
         """``report`` as this task's: whose it is, and by whose permissions its actions are judged, is not its say."""
-        name, revision = self.agent_name(task), self.revisions[task.template]
+        name, revision = self.agent_name(task), self.revisions[task.pin]
         own = (name, task.id, task.template, revision.digest, revision.role)
         if not report.actions and own == (report.agent, report.task, report.template, report.revision, report.role):
             return report
@@ -261,7 +295,7 @@ class Lead:
 
     def _no_report(self, task: PlannedTask, status: ReportStatus, error: Exception) -> Report:
         problem = as_problem(error, self.lang)
-        revision = self.revisions[task.template]
+        revision = self.revisions[task.pin]
         return Report(
             agent=self.agent_name(task),
             template=task.template,
@@ -319,7 +353,7 @@ class Lead:
             id=task.id,
             agent=report.agent,
             template=task.template,
-            revision=self.revisions[task.template].digest,
+            revision=self.revisions[task.pin].digest,
             status=report.status,
             why=task.why,
             analysis=report.analysis,

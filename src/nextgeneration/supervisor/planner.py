@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -63,11 +64,21 @@ _ERROR = re.compile(
 _PATH = re.compile(r"(?<![\w/.-])(?:[\w-]+/)*[\w-]+\.[A-Za-z][\w.]*|(?<![\w/.-])(?:[\w-]+/)+[\w-]*")
 
 
+class RecordedAgent(BaseModel):
+    """A recorded agent as its mission keeps it: the id of its record, its name and configuration."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
 class PlannedTask(BaseModel):
     """One task of a plan.
 
-    ``depends`` are ids of tasks that must have ended first. ``credits`` are micro-credits; ``None``: as much as the
-    mission has. ``criteria`` say when it has succeeded.
+    ``recorded`` works on it, or one made for it from ``template``. ``depends`` are ids of tasks that must have ended
+    first. ``credits`` are micro-credits; ``None``: as much as the mission has. ``criteria`` say when it has succeeded.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,6 +87,7 @@ class PlannedTask(BaseModel):
     template: str
     goal: str
     why: str
+    recorded: RecordedAgent | None = None
     input: dict[str, Any] = Field(default_factory=dict)
     depends: tuple[str, ...] = ()
     replaces: str = ""
@@ -84,6 +96,15 @@ class PlannedTask(BaseModel):
     model_calls: int | None = None
     credits: int | None = None
     criteria: str = ""
+
+    @property
+    def pin(self) -> str:
+        """The name under which the mission keeps its agent's revision: a recorded agent has its own."""
+        return self.recorded.name if self.recorded else self.template
+
+
+Known = Mapping[str, tuple[RecordedAgent, "Revision"]]
+"""Recorded agents by name, with the revisions they were made from."""
 
 
 class Plan(BaseModel):
@@ -128,15 +149,19 @@ class Planner:
             self._index = Index(self._live.values())
             self._seen = version
 
-    def plan(self, goal: str, lang: Lang, agents: Sequence[str] = ()) -> Plan:
+    def plan(self, goal: str, lang: Lang, agents: Sequence[str] = (), recorded: Known = MappingProxyType({})) -> Plan:
         """The plan for ``goal``; without tasks, and with an honest note, when nobody can serve it.
 
         Steps that the goal names one after the other (``…, then …``) depend on each other; the agents
-        of one step run in parallel. ``agents`` overrides the choice.
+        of one step run in parallel. ``agents`` overrides the choice: names of ``recorded`` agents, else of
+        templates.
         """
         self._look()
         if agents:
-            named = [self.task(f"t{n}", name, goal, _NAMED.say(lang, agent=name)) for n, name in enumerate(agents, 1)]
+            named = [
+                self.task(f"t{n}", name, goal, _NAMED.say(lang, agent=name), recorded=recorded.get(name))
+                for n, name in enumerate(agents, 1)
+            ]
             return Plan(goal=goal, tasks=tuple(named), note="\n".join(task.why for task in named))
         tasks: list[PlannedTask] = []
         before: tuple[str, ...] = ()
@@ -200,19 +225,27 @@ class Planner:
         return [m for m in matches if m.score >= NEAR * matches[0].score]
 
     def task(
-        self, task_id: str, template: str, goal: str, why: str, depends: tuple[str, ...] = (), replaces: str = ""
+        self,
+        task_id: str,
+        template: str,
+        goal: str,
+        why: str,
+        depends: tuple[str, ...] = (),
+        replaces: str = "",
+        recorded: tuple[RecordedAgent, Revision] | None = None,
     ) -> PlannedTask:
-        """One task for an agent, with the limits of its template.
+        """One task for an agent, with the limits of its template, or of the revision a recorded one is made from.
 
         Raises:
             PlanRefused: there is no such template.
         """
-        revision = self._live.get(template)
+        agent, revision = recorded or (None, self._live.get(template))
         if revision is None:
             raise PlanRefused(detail=f"template {template} is not known")
         return PlannedTask(
             id=task_id,
-            template=template,
+            template=revision.name,
+            recorded=agent,
             goal=goal,
             why=why,
             input=given(goal),
@@ -275,8 +308,8 @@ def validated(plan: Plan, known: Mapping[str, object], tool_calls: int, seconds:
     for task in plan.tasks:
         if "/" in task.id:
             raise PlanRefused(detail=f"the id {task.id} is one of a task below another")
-        if task.template not in known:
-            raise PlanRefused(detail=f"template {task.template} is not known")
+        if task.pin not in known:
+            raise PlanRefused(detail=f"template {task.pin} is not known")
         if unknown := set(task.depends) - set(ids):
             raise PlanRefused(detail=f"{task.id} depends on {', '.join(sorted(unknown))}, which is not in the plan")
     depths = _depths(plan.tasks)

@@ -82,7 +82,7 @@ async def planned(lead: Lead) -> Plan:
     """The plan for a mission: by a model where one is there and answers with one that can run, else by rules."""
     mission = lead.claim.mission
     agents = mission.options.agents or ()
-    by_rules = lead.parts.planner.plan(mission.goal, lead.lang, agents)
+    by_rules = lead.parts.planner.plan(mission.goal, lead.lang, agents, lead.recorded)
     door = lead.door.task(PLAN, NAME, budget=TaskBudget(model_calls=2), template=NAME)
     if agents or not (door.models(WISH) if door.begun is None else True):
         return by_rules

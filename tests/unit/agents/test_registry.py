@@ -69,7 +69,7 @@ def test_the_limit_is_all_or_none_and_says_what_to_do() -> None:
     registry = AgentRegistry(lambda: 2)
     kept = plain()
     registry.add([kept])
-    with pytest.raises(AgentLimitReached, match="1 agents are alive and the limit is 2") as caught:
+    with pytest.raises(AgentLimitReached, match="1 agents are alive or recorded and the limit is 2") as caught:
         registry.add([plain(), plain()])
     assert "NG_MAX_AGENTS" in caught.value.hint()
     assert caught.value.retryable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextgeneration.cli.completion import templates as template_names
+from nextgeneration.cli.completion import agents_and_templates
 from nextgeneration.cli.errors import UsageWrong
 from nextgeneration.cli.options import (
     INTERRUPTED,
@@ -95,6 +95,14 @@ _NEXT = Texts(
 _DEMO = Texts("check this project", "vérifie ce projet")
 _NO_GOAL = Texts("GOAL is missing.", "GOAL manque.")
 _NOTHING = Texts("Nothing was interrupted here.", "Rien n'a été interrompu ici.")
+_MASKED = Texts(
+    "The goal held a secret. Its value was masked before anything was kept: no agent, model or report has it. "
+    "Name keys instead of writing them: `nextgen models add … --key-name NAME` for models, `env` and `headers` for "
+    "MCP servers.",
+    "L'objectif contenait un secret. Sa valeur a été masquée avant tout enregistrement : aucun agent, modèle ou "
+    "rapport ne l'a. Nommez les clés au lieu de les écrire : `nextgen models add … --key-name NOM` pour les modèles, "
+    "`env` et `headers` pour les serveurs MCP.",
+)
 
 
 Goal = Annotated[
@@ -106,11 +114,14 @@ Agents = Annotated[
     typer.Option(
         "--agent",
         "-a",
-        metavar=text("TEMPLATE", "MODÈLE"),
+        metavar="AGENT",
         help=text(
-            "Send this agent instead of choosing (repeatable).", "Envoyer cet agent au lieu de choisir (répétable)."
+            "Send this agent instead of choosing: a recorded one, else one made from the template of that name "
+            "(repeatable).",
+            "Envoyer cet agent au lieu de choisir : un agent enregistré, sinon un agent créé depuis le modèle de ce "
+            "nom (répétable).",
         ),
-        autocompletion=template_names,
+        autocompletion=agents_and_templates,
     ),
 ]
 Network = Annotated[
@@ -219,12 +230,16 @@ def run(
 
 async def _started(session: Session, goal: str, options: MissionOptions, budget: dict[str, float]) -> int:
     """Accept a new mission and follow it."""
+    from nextgeneration.missions.goals import secrets_in
     from nextgeneration.missions.schema import MissionBudget, MissionRequest
     from nextgeneration.templates.errors import TemplateUnknown
 
-    for name in options.agents or ():
+    names = options.agents or ()
+    recorded = await session.services.agents.named(names)
+    for name in names:
         try:
-            session.services.templates.library.get(name)
+            if name not in recorded:
+                session.services.templates.library.get(name)
         except TemplateUnknown as error:
             raise UsageWrong(detail=error.message(session.voice.lang), command="nextgen run") from None
     request = MissionRequest(
@@ -235,12 +250,15 @@ async def _started(session: Session, goal: str, options: MissionOptions, budget:
         options=options,
     )
     mission = await session.services.missions.accept(request)
+    if secrets_in(goal):
+        session.voice.say(_MASKED)
     return await session.follow(mission.id)
 
 
 async def _resumed(session: Session, goal: str | None) -> int | None:
     """Go on with unfinished missions of this folder; ``None`` when the goal has none and must be started."""
     from nextgeneration.cli.summary import most_telling
+    from nextgeneration.missions.goals import kept
 
     here = str(session.workspace)
     if goal is None:
@@ -248,7 +266,7 @@ async def _resumed(session: Session, goal: str | None) -> int | None:
         if not lines:
             session.voice.say(_NOTHING)
         return most_telling([await session.follow(line.id) for line in lines])
-    lines = [line for line in await session.unfinished() if line.workspace == here and line.goal == goal.strip()]
+    lines = [line for line in await session.unfinished() if line.workspace == here and line.goal == kept(goal)]
     return await session.follow(lines[0].id) if lines else None
 
 

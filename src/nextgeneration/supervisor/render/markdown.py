@@ -313,7 +313,10 @@ class _Page:
 
 def _why(task: TaskOutcome) -> str:
     """The planner's reason without the agent's name, which stands beside it."""
-    return task.why.removeprefix(f"{task.template}:").removeprefix(f"{task.template} :").strip()
+    said = task.why
+    for name in (task.agent, task.template):
+        said = said.removeprefix(f"{name}:").removeprefix(f"{name} :")
+    return said.strip()
 
 
 def _capital(text: str) -> str:
