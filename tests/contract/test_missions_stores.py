@@ -1,7 +1,6 @@
 """One contract for the stores of missions: on a file and in memory, with statements on the driver and through Core."""
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.reports import Report
@@ -13,6 +12,7 @@ from nextgeneration.missions.schema import MissionBudget, MissionRequest, TaskRe
 from nextgeneration.missions.service import Missions
 from nextgeneration.missions.store import ApprovalStore, EffectStore, MissionStore
 from nextgeneration.storage.database import Storage
+from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.testing.clock import ManualClock
 from nextgeneration.testing.tools import FakeTool
 
@@ -100,7 +100,7 @@ async def test_a_mission_is_claimed_by_the_attempt_that_was_seen(missions, stora
 async def test_an_effect_is_settled_once(missions, storage):
     mission = (await accepted(missions)).id
     await storage.write(lambda c: EFFECTS.add(c, effect(mission, 1)))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(RecordDamaged, match="constraint"):
         await storage.write(lambda c: EFFECTS.add(c, effect(mission, 1)))
     again = {
         "e_mission": mission,
@@ -140,7 +140,7 @@ async def test_a_call_of_an_approval_is_made_once(missions, storage):
 
 
 async def test_rows_need_their_mission(storage):
-    with pytest.raises(IntegrityError):
+    with pytest.raises(RecordDamaged, match="constraint"):
         await storage.write(lambda c: EFFECTS.add(c, effect("mis_none", 1)))
 
 

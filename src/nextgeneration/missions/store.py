@@ -61,9 +61,9 @@ def _given(name: str) -> BindParameter[str]:
     return bindparam(name, type_=Text)
 
 
-def _taken(table: str, row: Values, *names: str) -> RecordDamaged:
-    """What a row means that stands in the place of one which nobody wrote before: the database is damaged."""
-    return RecordDamaged(table=table, id="/".join(str(row[name]) for name in names), detail="its place is taken")
+def _refused(table: str, row: Values, error: IntegrityError, *names: str) -> RecordDamaged:
+    """What it means that a row finds another one in its place, or no mission: the database is damaged."""
+    return RecordDamaged(table=table, id="/".join(str(row[name]) for name in names), detail=str(error.orig))
 
 
 def _like(text: str) -> str:
@@ -236,8 +236,8 @@ class MissionStore:
                 self._APPEND.run(connection, rows[0])
             elif rows:
                 self._APPEND.many(connection, rows)
-        except IntegrityError:
-            raise _taken("journal", rows[0], "mission_id", "seq") from None
+        except IntegrityError as error:
+            raise _refused("journal", rows[0], error, "mission_id", "seq") from None
 
     def renew(self, connection: Connection, mission: str, attempt: int, until: str, seconds: float) -> Row:
         """Extend the lease; a row with who cancelled, or ``None`` when the lease is lost."""
@@ -291,8 +291,8 @@ class MissionStore:
             row = {"mission_id": mission, "name": name, "tenant": tenant, "data": data}
             try:
                 self._DOCUMENT.run(connection, row)
-            except IntegrityError:
-                raise _taken("documents", row, "mission_id", "name") from None
+            except IntegrityError as error:
+                raise _refused("documents", row, error, "mission_id", "name") from None
 
     def documents(self, connection: Connection, mission: str) -> dict[str, str]:
         """A mission's documents by name."""
@@ -309,8 +309,8 @@ class MissionStore:
         if rows:
             try:
                 self._TASK.many(connection, rows)
-            except IntegrityError:
-                raise _taken("tasks", rows[0], "mission_id", "task_id") from None
+            except IntegrityError as error:
+                raise _refused("tasks", rows[0], error, "mission_id", "task_id") from None
 
     def tasks(self, connection: Connection, mission: str) -> list[Row]:
         """``task_id, agent, template, revision, status, plan, report`` in the order of the plan."""
@@ -336,8 +336,8 @@ class MissionStore:
         if rows:
             try:
                 self._PIN.many(connection, rows)
-            except IntegrityError:
-                raise _taken("pins", rows[0], "mission_id", "name") from None
+            except IntegrityError as error:
+                raise _refused("pins", rows[0], error, "mission_id", "name") from None
 
     def pins(self, connection: Connection, mission: str) -> list[Row]:
         """``name, digest, data`` of a mission's pinned revisions."""
@@ -405,9 +405,9 @@ class EffectStore:
         """
         try:
             self._ADD.run(connection, row)
-        except IntegrityError:
+        except IntegrityError as error:
             if row["approval_id"] is None:
-                raise _taken("effects", row, "mission_id", "task_id", "position") from None
+                raise _refused("effects", row, error, "mission_id", "task_id", "position") from None
             raise GrantMismatch(approval=row["approval_id"], tool=row["name"]) from None
 
     def again(self, connection: Connection, values: Values) -> int:

@@ -348,7 +348,10 @@ def cost_of(effect: Effect) -> Cost:
     if effect.name != NAME:
         return Cost(credits=effect.toll)
     key = f"{effect.task}/{effect.position}"
+    said = unseal(effect.outcome, "effects", key)
+    if effect.status == "refused" and "cost" not in said:
+        return Cost()  # refused before anybody was asked: the calls of its task are used up
     try:
-        return Cost.model_validate(unseal(effect.outcome, "effects", key)["cost"])
+        return Cost.model_validate(said["cost"])
     except (KeyError, ValueError) as error:
         raise RecordDamaged(table="effects", id=key, detail=str(error)) from None
