@@ -31,6 +31,7 @@ from nextgeneration.missions.errors import (
     MissionUnknown,
     StateExposed,
 )
+from nextgeneration.missions.goals import kept, secrets_in
 from nextgeneration.missions.holders import this_process
 from nextgeneration.missions.records import Effect, Pin
 from nextgeneration.missions.schema import (
@@ -116,6 +117,8 @@ class Missions:
     async def accept(self, request: MissionRequest, key: str | None = None) -> Mission:
         """Take a mission; it is on disk when this returns. Nothing is held or run yet.
 
+        A secret in the goal is masked before anything is written; ``masked`` of its first event says which kinds.
+
         Args:
             request: what is asked for.
             key: an idempotency key: the same key and request give the same mission.
@@ -130,7 +133,8 @@ class Missions:
         shared, at = self._shared, mission.created_at
         row = _row(mission)
         about = {"goal": mission.goal, "workspace": mission.workspace}
-        event = Event(mission.id, 1, at, "mission.accepted", None, about)
+        hidden = secrets_in(request.goal)
+        event = Event(mission.id, 1, at, "mission.accepted", None, {**about, "masked": hidden} if hidden else about)
         asked = "" if key is None else digest([*about.values(), mission.lang, row["budget"], row["options"]])
 
         def op(connection: Connection) -> str:
@@ -184,7 +188,7 @@ class Missions:
             raise GoalRefused(detail="it is empty")
         if len(goal) > self.settings.mission_max_goal:
             raise GoalRefused(detail=f"{len(goal)} > {self.settings.mission_max_goal}")
-        return goal
+        return kept(goal)
 
     def _apart(self, workspace: str) -> None:
         """Refuse a workspace whose agents could write what this class keeps; ``.nextgen`` is closed to them."""

@@ -70,6 +70,17 @@ def test_no_actions_means_nothing_is_asked(cli, project):
     assert "approval" not in said.err
 
 
+def test_a_secret_in_the_goal_is_masked_and_said_so(cli, project):
+    """The notice names the way to give keys, and the value is shown nowhere."""
+    goal = "check this with password: q7Zp3vK9" + "wLx2"
+    said = cli("run", goal, "-w", project, *AUDIT, "--actions", "0")
+    assert said.code == 0
+    assert "The goal held a secret" in said.err
+    assert "--key-name" in said.err
+    assert "wLx2" not in said.out + said.err
+    assert "held a secret" not in cli("run", "check this project", "-w", project, *AUDIT, "--actions", "0").err
+
+
 def test_json_is_one_document_and_jsonl_the_journal_without_a_gap(cli, project):
     said = cli("run", "check", "-w", project, *AUDIT, "--actions", "0", "--jsonl")
     assert [event["seq"] for event in said.events] == list(range(1, len(said.events) + 1))

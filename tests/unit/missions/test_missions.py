@@ -29,6 +29,7 @@ from nextgeneration.missions.holders import Holder, is_alive, is_dead, this_proc
 from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest, TaskRecord
 from nextgeneration.missions.service import Missions
 from nextgeneration.settings.missions import MissionSettings
+from nextgeneration.storage.database import Storage
 from nextgeneration.storage.errors import StorageFull
 
 Revision = namedtuple("Revision", "digest data")
@@ -50,6 +51,42 @@ async def test_an_accepted_mission_is_kept_with_its_first_event(missions):
     assert accepted.budget.tool_calls == 500
     (event,) = await missions.journal(accepted.id)
     assert (event.seq, event.type, event.data["goal"]) == (1, "mission.accepted", "mend the roof")
+
+
+TOKEN = "gh" + "p_" + "q7Zp3vK9wLx2Rt8Yb4Mn6Hc1Jd5Fs0GkAb3D"
+
+
+@pytest.mark.parametrize(
+    ("goal", "kind"),
+    [
+        (f"why is {TOKEN} refused?", "github-token"),
+        ("call it with Authorization: Bearer q7Zp3vK9" + "wLx2Rt8Yb4Mn6Hc1", "bearer-token"),
+        ("the password: q7Zp3vK9" + "wLx2 does not work", "password"),
+    ],
+)
+async def test_a_secret_in_a_goal_is_masked_before_anything_is_written(tmp_path, goal, kind):
+    """Neither the mission nor its journal, nor any file of the store, has the value; the first event says its kind."""
+    storage = Storage.open(f"sqlite:///{tmp_path}/.nextgen/goals.db")
+    missions, heard = Missions(storage), []
+    missions.bus.subscribe(heard.append)
+    mission = await missions.accept(REQUEST.model_copy(update={"goal": goal}), key="once")
+    again = await missions.accept(REQUEST.model_copy(update={"goal": goal}), key="once")
+    assert again.id == mission.id
+    (event,) = await missions.journal(mission.id)
+    assert event.data["masked"] == [kind]
+    assert "…" in mission.goal
+    storage.close()
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for told in (repr(mission), repr(event), repr(heard), written.decode("utf-8", "replace")):
+        assert "wLx2" not in told
+    assert mission.goal[:4] in written.decode("utf-8", "replace"), "the rest of the goal is there"
+
+
+async def test_a_goal_without_a_secret_is_kept_word_for_word(missions):
+    goal = "explain why `token = get_token()` fails, and what password rules we have"
+    mission = await missions.accept(REQUEST.model_copy(update={"goal": goal}))
+    assert mission.goal == goal
+    assert "masked" not in (await missions.journal(mission.id))[0].data
 
 
 async def test_what_the_goal_hides_is_cleaned(missions):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from nextgeneration.agents.context import Recall, TaskContext
@@ -269,7 +270,8 @@ class Thinking:
                 self._gathered.missing.append(_NO_VISION.say(self._lang))
         played = self._played() if self._gathered.worked else ()
         task = task_message(input_data, config, context, memories=memories, played=played, more=more, images=images)
-        self._talk = Conversation(made, task)
+        # Input and configuration are written by whoever calls the agent; no prompt holds a secret's value.
+        self._talk = Conversation(made, replace(task, text=self._world.masked(task.text)))
 
     async def _remembered(self, input_data: Mapping[str, Any]) -> Sequence[str]:
         """What the agent's memory gives; nothing when it fails: the task can be done without."""

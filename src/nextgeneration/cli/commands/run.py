@@ -95,6 +95,14 @@ _NEXT = Texts(
 _DEMO = Texts("check this project", "vérifie ce projet")
 _NO_GOAL = Texts("GOAL is missing.", "GOAL manque.")
 _NOTHING = Texts("Nothing was interrupted here.", "Rien n'a été interrompu ici.")
+_MASKED = Texts(
+    "The goal held a secret. Its value was masked before anything was kept: no agent, model or report has it. "
+    "Name keys instead of writing them: `nextgen models add … --key-name NAME` for models, `env` and `headers` for "
+    "MCP servers.",
+    "L'objectif contenait un secret. Sa valeur a été masquée avant tout enregistrement : aucun agent, modèle ou "
+    "rapport ne l'a. Nommez les clés au lieu de les écrire : `nextgen models add … --key-name NOM` pour les modèles, "
+    "`env` et `headers` pour les serveurs MCP.",
+)
 
 
 Goal = Annotated[
@@ -222,6 +230,7 @@ def run(
 
 async def _started(session: Session, goal: str, options: MissionOptions, budget: dict[str, float]) -> int:
     """Accept a new mission and follow it."""
+    from nextgeneration.missions.goals import secrets_in
     from nextgeneration.missions.schema import MissionBudget, MissionRequest
     from nextgeneration.templates.errors import TemplateUnknown
 
@@ -241,12 +250,15 @@ async def _started(session: Session, goal: str, options: MissionOptions, budget:
         options=options,
     )
     mission = await session.services.missions.accept(request)
+    if secrets_in(goal):
+        session.voice.say(_MASKED)
     return await session.follow(mission.id)
 
 
 async def _resumed(session: Session, goal: str | None) -> int | None:
     """Go on with unfinished missions of this folder; ``None`` when the goal has none and must be started."""
     from nextgeneration.cli.summary import most_telling
+    from nextgeneration.missions.goals import kept
 
     here = str(session.workspace)
     if goal is None:
@@ -254,7 +266,7 @@ async def _resumed(session: Session, goal: str | None) -> int | None:
         if not lines:
             session.voice.say(_NOTHING)
         return most_telling([await session.follow(line.id) for line in lines])
-    lines = [line for line in await session.unfinished() if line.workspace == here and line.goal == goal.strip()]
+    lines = [line for line in await session.unfinished() if line.workspace == here and line.goal == kept(goal)]
     return await session.follow(lines[0].id) if lines else None
 
 

@@ -197,6 +197,14 @@ async def test_a_memory_that_fails_stops_nothing(bench):
     assert report.status is ReportStatus.DONE
 
 
+async def test_no_prompt_holds_a_secret_that_the_input_brings(bench):
+    token = "gh" + "p_" + "q7Zp3vK9wLx2Rt8Yb4Mn6Hc1Jd5Fs0GkAb3D"
+    await bench.run(["done"], {"goal": f"use {token}", "text": f"or {token}", "settings": {"api_key": token}})
+    said = bench.model.requests[0].messages[1].text
+    assert "wLx2" not in said
+    assert "use ghp_… (40)" in said
+
+
 async def test_pictures_are_shown_to_a_model_that_sees(bench):
     given = {"goal": "look", "images": [{"media_type": "image/png", "data": "aGk="}, "rubbish"]}
     await bench.run(["a pipe"], given)
