@@ -98,8 +98,10 @@ class DescriptionChanged(ToolError):
         "Le serveur MCP {server} décrit maintenant {tool} autrement que lors de l'épinglage ; il n'est pas appelé",
     )
     mend = Texts(
-        "See what changed, and decide: `nextgen tools mcp trust {server}`.",
-        "Voyez ce qui a changé, et décidez : `nextgen tools mcp trust {server}`.",
+        "See what changed, and decide: `nextgen tools mcp trust {server}`. If the server took it back: "
+        "`nextgen tools mcp refresh {server}`.",
+        "Voyez ce qui a changé, et décidez : `nextgen tools mcp trust {server}`. Si le serveur est revenu en arrière : "
+        "`nextgen tools mcp refresh {server}`.",
     )
 
 
