@@ -270,8 +270,7 @@ class Thinking:
                 self._gathered.missing.append(_NO_VISION.say(self._lang))
         played = self._played() if self._gathered.worked else ()
         task = task_message(input_data, config, context, memories=memories, played=played, more=more, images=images)
-        # Input and configuration are written by whoever calls the agent; no prompt holds a secret's value.
-        self._talk = Conversation(made, replace(task, text=self._world.masked(task.text)))
+        self._talk = Conversation(made, replace(task, text=self._world.masked(task.text)))  # no prompt holds a secret
 
     async def _remembered(self, input_data: Mapping[str, Any]) -> Sequence[str]:
         """What the agent's memory gives; nothing when it fails: the task can be done without."""
@@ -353,11 +352,10 @@ class Thinking:
         self._keep_words("".join(self._parts))
         if self._cap is not None:
             return self._cap
-        made = self._made
-        if made.own_limit:
-            self.over(OverBudget(scope=self._context.task, limit=made.turns, unit="model_calls"))
+        if self._made.own_limit:
+            self.over(OverBudget(scope=self._context.task, limit=self._made.turns, unit="model_calls"))
             return ReportStatus.OVER_BUDGET
-        self._gathered.note(NoReport(turns=made.turns), self._lang, "model")
+        self._gathered.note(NoReport(turns=self._made.turns), self._lang, "model")
         return ReportStatus.PARTIAL
 
     def _keep_words(self, text: str) -> None:
