@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ROOMY = 4
+"""A model that holds so many times the answer is never asked so much that the answer does not fit."""
+
 Listen = Callable[[str], None]
 
 
@@ -161,6 +164,8 @@ class Thought:
     async def _held(self, candidate: Candidate) -> tuple[ModelRequest, Hold]:
         """Hold the worst case; when it can never fit, that of a shorter answer."""
         request, left = self._asked.request, max(self._seconds_left(), 0.0)
+        if candidate.context < ROOMY * request.max_output:
+            request = _within(candidate, request)
         try:
             return request, await self._booking.reserve(candidate, request, left)
         except OverLimit as error:
@@ -283,6 +288,12 @@ def left_out(skipped: Mapping[str, Texts], wish: Wish, lang: Lang) -> dict[str, 
     names = sorted(skipped, key=lambda name: name in wish.prefer)[::-1]
     said = {shortened(name, NOTE): shortened(skipped[name].say(lang), NOTE) for name in names[:MAX_NAMED]}
     return {"skipped": said, **({"skipped_more": len(names) - len(said)} if len(names) > len(said) else {})}
+
+
+def _within(candidate: Candidate, request: ModelRequest) -> ModelRequest:
+    """The request with an answer that fits beside its prompt: some servers refuse what could become too long."""
+    room = candidate.context - likely_tokens(request, 0)
+    return request if room >= request.max_output else replace(request, max_output=max(room, LEAST_OUTPUT))
 
 
 class _Heard:

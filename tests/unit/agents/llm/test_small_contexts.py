@@ -108,7 +108,7 @@ async def test_a_conversation_is_shortened_before_it_overflows(desk, provider, t
     async with wire(provider, context=tokens) as far:
         report = await desk.run({"far": far}, {"far": tokens})
         assert (report.status, report.analysis) == (ReportStatus.DONE, "all read")
-        assert all(seen.tokens <= tokens for seen in far.requests)
+        assert all(seen.tokens + (seen.max_tokens or 0) <= tokens for seen in far.requests)
         assert any("<<<DATA c" in seen.text for seen in far.requests), "it was shortened"
         assert not await desk.events("effect.tried")
         asked = len(far.requests)

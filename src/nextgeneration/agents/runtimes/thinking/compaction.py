@@ -16,7 +16,7 @@ from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.models import Message, ModelRequest, Wish
 from nextgeneration.kernel.show import brief
 
-PER_MESSAGE = 48
+PER_MESSAGE, PER_IMAGE = 48, 6_000
 KEPT_TURNS = 2
 MAX_EXTRACT = 12_000
 MAX_SUMMARIES = 4
@@ -49,7 +49,7 @@ def size_of(message: Message) -> int:
     size = (len(text) if text.isascii() else len(text.encode())) + PER_MESSAGE
     for call in message.calls:
         size += len(str(call.args)) + len(call.raw) + 32
-    return size + 4_000 * len(message.images)
+    return size + PER_IMAGE * len(message.images)
 
 
 def middle_of(history: Sequence[Message], head: int, kept: int = KEPT_TURNS) -> int:

@@ -208,6 +208,7 @@ class Conversation:
         """Let the limit be what ``tokens`` hold beside the tools and an answer, within what the template says."""
         self._limit = self._most
         if tokens:
+            # At most a quarter is kept for the answer; where that is less than it may have, a shorter one is asked for.
             answer = min(self._made.max_output, tokens // 4)
             tools = sum(map(_schema_size, schemas))
             self._limit = max(min(self._limit, BYTES * (tokens - answer) - tools), 1)
