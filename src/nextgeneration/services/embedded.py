@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 TASK = "t1"
 
-_ALONE = MissionOptions(attended=False, actions=0)
-"""With nobody to ask, what would ask is refused, and no action is put to anybody."""
-
 
 class MissionHost:
     """Runs one agent as a mission of one task; durable when its missions are.
@@ -52,7 +49,10 @@ class MissionHost:
         said = dict(context or {})
         workspace = Path(said.pop("workspace", self._workspace)).resolve()
         goal = shortened(str(input_data.get("goal") or input_data.get("text") or f"process {agent.name}"), 1000)
-        request = MissionRequest(goal=goal, workspace=str(workspace), lang=user_language(), options=_ALONE)
+        # With nobody to ask, what would ask is refused, and no action is put to anybody.
+        named = (agent.name,) if agent.record else None
+        options = MissionOptions(attended=False, actions=0, agents=named)
+        request = MissionRequest(goal=goal, workspace=str(workspace), lang=user_language(), options=options)
         mission = await self._missions.accept(request)
         claim = await self._missions.claim(mission.id)
         since = self._parts.clock.monotonic()
