@@ -4,11 +4,12 @@ import asyncio
 import json
 
 import pytest
-from tests.integration.test_supervisor_missions import FIX, Pipe, asked, bench, run, template
+from tests.integration.test_supervisor_missions import FIX, LEAK, MEND, Pipe, asked, bench, run, template
 from tests.integration.test_supervisor_models import House, home, ran, task
 
 from nextgeneration.kernel.reports import ReportStatus
 from nextgeneration.kernel.risk import EffectRule, RiskLabel
+from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions.editing import World
 from nextgeneration.missions.errors import EditRefused, MissionCancelled
 from nextgeneration.services.records import standing
@@ -155,6 +156,21 @@ async def test_what_was_under_way_when_its_mission_was_cancelled_was_cut_off(plu
     assert report.actions[0].status is ActionStatus.CUT_OFF
     assert "cut off while under way" in markdown(report)
     assert report.cost.tool_calls == 2, "the look, and the call that was cut off"
+
+
+async def test_what_the_same_check_no_longer_finds_is_gone_and_what_is_new_is_told(bench):
+    """The call that found the problem runs again after the action: its answer is what holds then."""
+    pipe = Pipe()
+    dust = LEAK.model_copy(update={"rule": "pipe.dust", "title": "dust under the pipe", "cause": "dust"})
+    crumbs = LEAK.model_copy(update={"rule": "pipe.crumbs", "title": "crumbs of tape", "cause": "crumbs"})
+    look = FakeTool("pipe.look", lambda _a, _c: ToolResult(findings=(LEAK, dust), proposals=(MEND,)) if pipe.leaks else
+                    ToolResult(findings=(crumbs,)))  # fmt: skip
+    template(bench.templates, "plumber", [{"id": "look", "tool": "pipe.look"}, FIX])
+    async with bench(look, pipe.mend) as services:
+        done = await run(services, asked(bench, "plumber please", yes=True))
+    assert done.report.actions[0].status is ActionStatus.VERIFIED
+    found = {entry.finding.title: entry.resolved for entry in done.report.findings}
+    assert found == {"the pipe leaks": True, "dust under the pipe": True, "crumbs of tape": False}
 
 
 # -- what a mission used -----------------------------------------------------------------------------------------------

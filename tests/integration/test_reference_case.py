@@ -148,6 +148,18 @@ async def test_a_binary_outside_path_is_linked_into_it(machine):
     assert machine.shell("hugo --version").stdout == "hugo v0.128.0\n"
 
 
+async def test_a_folder_of_path_that_the_remedy_made_is_not_missing_any_more(machine):
+    """The command is found there: that the folder is not there is no finding to leave behind."""
+    machine.put(machine.bin / "docker", DOCKER)
+    machine.local.rmdir()
+    done = await led(machine, "docker-compose is not recognised as a command")
+    assert done.status == "done"
+    assert machine.local.is_dir()
+    stale = [entry for entry in done.report.findings if entry.finding.rule == "system.path-missing"]
+    assert [entry.resolved for entry in stale] == [True]
+    assert str(machine.local) in stale[0].finding.title
+
+
 async def test_a_remedy_that_does_not_help_is_not_called_one(machine):
     """The link is made, but the program behind it fails: the report says so."""
     machine.put(machine.home / "go/bin/hugo", "echo broken >&2; exit 3")

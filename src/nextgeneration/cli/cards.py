@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from nextgeneration.cli.editing import editable
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Counted, Texts
+from nextgeneration.kernel.risk import risk_said
 from nextgeneration.kernel.show import brief, escaped
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def card_lines(approval: Approval, voice: Voice, stream: TextIO, limit: int | No
     """
     card: dict[str, Any] = approval.card
     label = str(card["label"])
-    head = (_DOUBT if card.get("kind") == "in_doubt" else _HEAD).say(voice.lang, label=label)
+    head = (_DOUBT if card.get("kind") == "in_doubt" else _HEAD).say(voice.lang, label=risk_said(label, voice.lang))
     why = _AGENT.say(voice.lang, agent=_plain(card["agent"]), why=_plain(card["why"]))
     calls = card["calls"]
     lines = [
@@ -101,7 +102,7 @@ def card_lines(approval: Approval, voice: Voice, stream: TextIO, limit: int | No
     for number, call in enumerate(calls, 1):
         if len(calls) > 1:
             own = str(call.get("label", label))
-            said = _ONE.say(voice.lang, number=number, count=len(calls), label=own)
+            said = _ONE.say(voice.lang, number=number, count=len(calls), label=risk_said(own, voice.lang))
             lines += ["", voice.paint(said, "bad" if own in STRONG else "bold", stream)]
         lines += [*_wrapped(_risk(call, voice), stream), "", *_shown(call, voice, stream)[: _end(limit)]]
         cut = 0 if limit is None else len(call["preview"]["body"].splitlines()) - limit

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nextgeneration.cli.choices import instead_of
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.risk import risk_said
 from nextgeneration.kernel.show import brief, escaped
 from nextgeneration.supervisor.thinking import PLAN, PROSE
 
@@ -54,6 +55,8 @@ _PLAN = Texts("plan: {n} tasks{names}", "plan : {n} tâches{names}")
 _PLAN_ONE = Texts("plan: 1 task{names}", "plan : 1 tâche{names}")
 _REPLAN = Texts("plan changed: {n} more", "plan modifié : {n} de plus")
 _NOBODY = Texts("plan: no agent fits this goal", "plan : aucun agent ne convient à ce but")
+_ASKS = Texts("{mark} {what}: waits for approval [{label}]", "{mark} {what} : attend un accord [{label}]")
+_ACTED = Texts("{mark} {what}: {state}", "{mark} {what} : {state}")
 _ANSWERED = Texts("{mark} {what}: {state} ({by})", "{mark} {what} : {state} ({by})")
 _CANCELLED = Texts("cancelled by {by}", "annulée par {by}")
 _ROOT = Texts("Mission {id}  {goal}", "Mission {id}  {goal}")
@@ -306,8 +309,8 @@ class Progress:
         self._titles[str(event.data.get("approval", ""))] = title
         row = self._row(event, title)
         row.state = "asks"
-        label = event.data.get("label", "")
-        self._line(f"{row.mark} {title}: {_STATE['asks'].say(self._voice.lang)} [{label}]")
+        label = risk_said(str(event.data.get("label", "")), self._voice.lang)
+        self._line(_ASKS.say(self._voice.lang, mark=row.mark, what=title, label=escaped(label, newlines=False)))
 
     def _decided(self, event: Event) -> None:
         row = self._row(event)
@@ -324,7 +327,8 @@ class Progress:
         self._fresh.add(key)
         row.state = str(event.data.get("status", "done"))
         state = _STATE.get(row.state)
-        self._line(f"{row.mark} {row.label}: {state.say(self._voice.lang) if state else row.state}")
+        text = state.say(self._voice.lang) if state else row.state
+        self._line(_ACTED.say(self._voice.lang, mark=row.mark, what=row.label, state=text))
 
     def _ended(self, event: Event) -> None:
         row = self._row(event, str(event.data.get("agent", "")))

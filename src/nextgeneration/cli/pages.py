@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from nextgeneration.cli.errors import UsageWrong
 from nextgeneration.cli.options import text
 from nextgeneration.cli.usage import argument_name, unknown_command
 from nextgeneration.kernel.language import Texts
@@ -29,6 +30,7 @@ PANELS = (
 )
 """The sections of the first page, in this order."""
 
+_BOTH = Texts("--json and --jsonl exclude each other.", "--json et --jsonl s'excluent.")
 _USAGE = Texts("Usage:", "Emploi :")
 _OPTIONS = Texts("Options", "Options")
 _OPTIONS_METAVAR = Texts("[OPTIONS]", "[OPTIONS]")
@@ -59,6 +61,16 @@ class Command(TyperCommand):
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Write the page."""
         formatter.write("\n".join(_page(self, ctx, ())) + "\n")
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run it.
+
+        Raises:
+            UsageWrong: two forms of output are asked for.
+        """
+        if ctx.params.get("json") and ctx.params.get("jsonl"):
+            raise UsageWrong(detail=_BOTH, command=ctx.command_path)
+        return super().invoke(ctx)
 
 
 class Group(TyperGroup):

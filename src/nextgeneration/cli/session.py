@@ -28,6 +28,7 @@ from nextgeneration.missions.errors import (
     MissionStopped,
 )
 from nextgeneration.missions.schema import Approval, ApprovalStatus, MissionLine, MissionStatus
+from nextgeneration.missions.service import Missions
 from nextgeneration.services.assembly import Services, open_services
 from nextgeneration.services.parts import own_templates
 from nextgeneration.services.records import open_records, standing
@@ -241,9 +242,8 @@ class Session:
             await self.finished(line)
 
     async def resumable(self) -> list[MissionLine]:
-        """Missions nobody works on that can go on at once: left behind, or stopped at a terminal."""
-        parked = await self.services.missions.list((MissionStatus.PARKED,), limit=None)
-        return [*await self.services.missions.orphans(), *(line for line in parked if line.reason == PAUSED)]
+        """Missions nobody works on that can go on at once."""
+        return await resumable(self.services.missions)
 
     async def unfinished(self) -> list[MissionLine]:
         """Every mission that has not ended, newest first."""
@@ -282,6 +282,12 @@ class Session:
             voice.note(pending_line(waiting, voice))
         code = exit_code(outcome.report, self.fail_on)
         return Ended(line.id, outcome.status, code, str(path), tuple(outcome.pending))
+
+
+async def resumable(missions: Missions) -> list[MissionLine]:
+    """Missions nobody works on that can go on at once: left behind, or stopped at a terminal."""
+    parked = await missions.list((MissionStatus.PARKED,), limit=None)
+    return [*await missions.orphans(), *(line for line in parked if line.reason == PAUSED)]
 
 
 def shown(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nextgeneration.cli.errors import OutputRefused
@@ -91,8 +92,11 @@ class Voice:
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
     def say(self, text: Texts, **values: object) -> None:
-        """A line of progress on stderr."""
-        self.note(text.say(self.lang, **values))
+        """A line of progress on stderr; whatever is named in it is escaped."""
+        said = {
+            name: escaped(str(v), newlines=False) if isinstance(v, (str, Path)) else v for name, v in values.items()
+        }
+        self.note(text.say(self.lang, **said))
 
     def note(self, line: str) -> None:
         """A ready line of progress on stderr. When that is closed there is nobody to tell."""

@@ -8,6 +8,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nextgeneration.kernel.language import Lang, Texts
+
 
 class EffectRule(StrEnum):
     """What may happen when a call's outcome is not known after a crash.
@@ -36,12 +38,24 @@ class RiskLabel(StrEnum):
         """Position in the order of strictness, 0 for ``safe``."""
         return _ORDER[self]
 
+    def say(self, lang: Lang) -> str:
+        """The label in words; a template's rules and the programs that read reports know it by its value."""
+        return _SAID[self].say(lang)
+
     @classmethod
     def strictest(cls, labels: Iterable[RiskLabel]) -> RiskLabel:
         """The strictest of ``labels``; ``safe`` when there are none."""
         return max(labels, key=_ORDER.__getitem__, default=cls.SAFE)
 
 
+_SAID = {
+    RiskLabel.SAFE: Texts("safe", "sûr"),
+    RiskLabel.WRITE: Texts("write", "écriture"),
+    RiskLabel.NETWORK: Texts("network", "réseau"),
+    RiskLabel.UNKNOWN: Texts("unknown", "inconnu"),
+    RiskLabel.DESTRUCTIVE: Texts("destructive", "destructif"),
+    RiskLabel.PRIVILEGED: Texts("privileged", "privilégié"),
+}
 _ORDER = {label: rank for rank, label in enumerate(RiskLabel)}
 
 
@@ -63,3 +77,9 @@ class Assessment(BaseModel):
         return self.model_copy(
             update={"label": RiskLabel.strictest((self.label, label)), "reasons": (*self.reasons, reason)}
         )
+
+
+def risk_said(label: str, lang: Lang) -> str:
+    """A recorded label in words; as it is when it is none there is."""
+    known = {each.value: each for each in RiskLabel}.get(label)
+    return label if known is None else known.say(lang)

@@ -50,6 +50,13 @@ class BudgetRefused(MissionError, ValueError):
     exit_code = 2
 
 
+class SpendRefused(BudgetRefused):
+    """The budget of credits is none, or exceeds what the settings leave."""
+
+    code = "NG-MISSION-015"
+    mend = Texts("Give a number of credits from 0 to {limit}.", "Donnez un nombre de crédits de 0 à {limit}.")
+
+
 class CreditsShort(BudgetRefused):
     """The mission asks for more credits than the limits on it leave."""
 

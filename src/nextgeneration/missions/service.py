@@ -29,6 +29,7 @@ from nextgeneration.missions.errors import (
     MissionAmbiguous,
     MissionNotEnded,
     MissionUnknown,
+    SpendRefused,
     StateExposed,
 )
 from nextgeneration.missions.goals import kept, secrets_in
@@ -209,7 +210,7 @@ class Missions:
         credits_ = from_credits(settings.mission_credits) if asked.credits is None else asked.credits
         most = from_credits(settings.mission_max_credits)
         if not 0 <= credits_ <= most:
-            raise BudgetRefused(field="credits", value=shown(credits_), limit=shown(most))
+            raise SpendRefused(field="credits", value=shown(credits_), limit=shown(most))
         return Budget(calls, float(seconds), credits_)
 
     def _affordable(self, connection: Connection, mission: Mission, wanted: int | None, at: str) -> None:

@@ -57,8 +57,11 @@ def judge_line(line: str, workspace: Path, lang: Lang) -> LineRisk:
     """The risk of a shell line in a workspace; nothing is run.
 
     Raises:
+        WorkspaceMissing: that is no folder, so that nobody can say where a path leads.
         NGError: the line is too long to be judged.
     """
+    if not workspace.is_dir():
+        raise WorkspaceMissing(path=str(workspace))
     from nextgeneration.tools.shell.risk import judge_line as judge
 
     return judge(line, workspace, lang)

@@ -6,15 +6,16 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nextgeneration.kernel.actions import Action
+from nextgeneration.kernel.actions import Action, Check
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.kernel.findings import Severity
+from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.reports import Report
 from nextgeneration.kernel.show import brief, escaped, shortened
 from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions.effects import Call, Grant, TaskBudget, TaskDoor
 from nextgeneration.missions.errors import EffectRefused, Parked
+from nextgeneration.missions.judging import identity
 from nextgeneration.missions.tainting import Taint
 from nextgeneration.supervisor.asking import asked_in
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, Verification
@@ -145,13 +146,10 @@ async def _verified(
     action = outcome.action
     outcome = outcome.model_copy(update={"output": {"ok": result.ok, "text": shortened(result.text, 4000)}})
     if result.findings:
-        base = lead.reports[action.task]
-        update = {"findings": result.findings, "statements": (), "actions": (), "task": action.id}
-        update |= {"missing": (), "problems": ()}
-        lead.reports[action.id] = base.model_copy(update=update)
+        _join(lead, action, result.findings)
     if not result.ok and (action.verify or not result.findings):
         return await _ended(lead, outcome, door, ActionStatus.FAILED, brief(result.text, 300))
-    checks = []
+    checks, now = [], []
     for check in action.verify:
         try:
             answer = await door.call(check.tool, check.args, grant=grant)
@@ -160,15 +158,51 @@ async def _verified(
                 raise
             checks.append(Verification(tool=check.tool, passed=False, detail=error.message(lead.lang)))
             continue
+        now += _looked_again(lead, check, answer, door)
         left = {f.id for f in answer.findings} & set(check.absent)
         titles = [f.title for f in answer.findings if f.id in left]
         detail = brief("; ".join(titles) or answer.text, 300)
         checks.append(Verification(tool=check.tool, passed=answer.ok and not left, detail=detail))
+    if now:
+        _join(lead, action, (*result.findings, *now))
     outcome = outcome.model_copy(update={"checks": tuple(checks)})
     if checks and all(check.passed for check in checks):
         lead.fixed.update(action.fixes)
         return await _ended(lead, outcome, door, ActionStatus.VERIFIED, "")
     return await _ended(lead, outcome, door, ActionStatus.DONE, "")
+
+
+def _join(lead: Lead, action: Action, findings: tuple[Finding, ...]) -> None:
+    """Let what an action and its checks found join the mission's findings, as its agent's."""
+    update = {"findings": findings, "statements": (), "actions": (), "task": action.id, "missing": (), "problems": ()}
+    lead.reports[action.id] = lead.reports[action.task].model_copy(update=update)
+
+
+def _looked_again(lead: Lead, check: Check, answer: ToolResult, door: TaskDoor) -> list[Finding]:
+    """What a call found that had been made before the action, and is new; what it no longer finds is gone.
+
+    Only the same call is one to compare with, and only a whole answer.
+    """
+    if not answer.ok or answer.truncated:
+        return []
+    asked, effects = identity(check.tool, check.args), lead.claim.effects
+    before = {
+        f"{lead.claim.id}/{effect.task}/{effect.position}/{effect.name}"
+        for effect in effects.values()
+        if effect.digest == asked and effect.task != door.task and effect.status == "done"
+    }
+    if not before or any(e.task == door.task and e.digest == asked and e.edit is not None for e in effects.values()):
+        return []
+    had = {
+        finding.id
+        for report in lead.reports.values()
+        for finding in report.findings
+        if any(evidence.effect in before for evidence in finding.evidence)
+    }
+    there = {finding.id for finding in answer.findings}
+    lead.fixed.difference_update(there)
+    lead.fixed.update(had - there)
+    return [finding for finding in answer.findings if finding.id not in had]
 
 
 async def _ended(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.reports import Report, ReportStatus
+from nextgeneration.kernel.risk import risk_said
 from nextgeneration.supervisor.asking import Quoted, asked_in
 from nextgeneration.supervisor.outcome import ActionOutcome, ActionStatus, MergedFinding, Sentence, TaskOutcome
 
@@ -349,7 +350,7 @@ def _about_tasks(tasks: Sequence[TaskOutcome], lang: Lang) -> list[Sentence]:
 
 def _about_action(outcome: ActionOutcome, lang: Lang) -> Sentence:
     failed_check = outcome.status is ActionStatus.DONE and not all(check.passed for check in outcome.checks)
-    risk = _RISK.say(lang, label=outcome.label) if outcome.label else ""
+    risk = _RISK.say(lang, label=risk_said(outcome.label, lang)) if outcome.label else ""
     text = _NOT_FIXED if failed_check else _ACTION[outcome.status]
     said = _ended(text.say(lang, what=outcome.action.reason, risk=risk))
     if outcome.edited_by:

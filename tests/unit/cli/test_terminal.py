@@ -64,7 +64,7 @@ def test_in_french(terminal, project, monkeypatch):
     monkeypatch.setenv("NG_LANG", "fr")
     question = r"\[a\]ccepter une fois  \[m\]odifier  \[r\]efuser  \[p\]lus tard > $"
     assert run(terminal, project, (question, "oui\n")) == 0
-    assert "Accord demandé · risque : write" in terminal.text
+    assert "Accord demandé · risque : écriture" in terminal.text
     assert "faite et vérifiée" in terminal.text
 
 

@@ -13,6 +13,7 @@ from nextgeneration.cli.options import Debug, FailOn, Json, Jsonl, NoInput, NoRe
 from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.risk import risk_said
 
 if TYPE_CHECKING:
     from nextgeneration.cli.session import Session
@@ -87,16 +88,16 @@ def list_(json: Json = False, no_recover: NoRecover = False, debug: Debug = Fals
         elif not pending:
             voice.say(_NONE)
         else:
-            voice.table(_HEADS, [_row(approval) for approval in pending], spare=(3, 2))
+            voice.table(_HEADS, [_row(approval, voice) for approval in pending], spare=(3, 2))
         return 0
 
     _recorded(voice, command, no_recover)
 
 
-def _row(approval: Approval) -> list[tuple[str, str]]:
+def _row(approval: Approval, voice: Voice) -> list[tuple[str, str]]:
     return [
         (approval.id, "bold"),
-        (approval.label, _RISKS.get(approval.label, "bad")),
+        (risk_said(approval.label, voice.lang), _RISKS.get(approval.label, "bad")),
         (approval.agent, "dim"),
         (approval.mission_id, "dim"),
         (approval.title, "place"),

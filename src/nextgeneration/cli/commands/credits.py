@@ -96,6 +96,7 @@ _SET = Texts(
     "{key}: {amount} credits{granted}, {spent} spent, {left} left",
     "{key} : {amount} crédits{granted}, {spent} dépensés, reste {left}",
 )
+_NO_TENANT = Texts("There is no tenant {name}, only local.", "Il n'y a pas de locataire {name}, seulement local.")
 _OF_THEM = Texts(" ({granted} of them granted)", " (dont {granted} accordés)")
 _REMOVED = Texts("{key} has no limit any more.", "{key} n'a plus de limite.")
 _GRANTED = Texts("{amount} credits granted to {key}.", "{amount} crédits accordés à {key}.")
@@ -276,15 +277,17 @@ def set_(
     async def command(records: Records) -> int:
         from nextgeneration.cli.session import person
         from nextgeneration.credits.schema import Limit
-        from nextgeneration.credits.units import from_credits
+        from nextgeneration.credits.units import typed
 
         whose = await _full(records, scope, name)
-        limit = Limit(scope, whose, from_credits(amount), _period(per), soft)
+        limit = Limit(scope, whose, typed(amount), _period(per), soft)
         standing = await records.credits.set_limit(limit, by=person())
         if json:
             voice.document(standing.as_data())
         else:
             _say_standing(voice, standing)
+        if scope == "tenant" and whose not in {"local", "*"}:
+            voice.say(_NO_TENANT, name=whose)
         return 0
 
     _recorded(voice, command)
@@ -340,9 +343,9 @@ def grant(
 
     async def command(records: Records) -> int:
         from nextgeneration.cli.session import person
-        from nextgeneration.credits.units import from_credits
+        from nextgeneration.credits.units import typed
 
-        whose, more = await _full(records, scope, name), from_credits(amount)
+        whose, more = await _full(records, scope, name), typed(amount)
         standing = await records.credits.grant(scope, whose, more, _period(per), reason=reason, by=person())
         key = f"{scope}:{whose}/{per}"
         if json:

@@ -253,9 +253,10 @@ def resume(
     async def command() -> int:
         from nextgeneration.cli.session import home_of, with_session
 
-        if mission_id is None:
+        wanted = mission_id or await _only_one(voice)
+        if wanted is None:
             return await with_session(voice, Path(), _all, recover=False, out=out, fail_on=fail_on)
-        mission, workspace = await home_of(mission_id)
+        mission, workspace = await home_of(wanted)
 
         async def one(session: Session) -> int:
             return await session.follow(mission, share=False)
@@ -265,10 +266,24 @@ def resume(
     enter(voice, command)
 
 
+async def _only_one(voice: Voice) -> str | None:
+    """The one mission that was interrupted, when there is exactly one; a program is given the list of all."""
+    from nextgeneration.cli.session import resumable
+    from nextgeneration.services.records import open_records
+
+    if voice.json:
+        return None
+    with open_records() as records:
+        found = await resumable(records.missions)
+    return found[0].id if len(found) == 1 else None
+
+
 async def _all(session: Session) -> int:
-    """Go on with everything that was interrupted."""
+    """Go on with everything that was interrupted; of each what it came to."""
+    from nextgeneration.cli.summary import lines as summary
     from nextgeneration.cli.summary import most_telling
     from nextgeneration.cli.watching import Pump
+    from nextgeneration.services.records import standing
 
     lines = await session.resumable()
     if not lines and not session.voice.json:
@@ -276,6 +291,10 @@ async def _all(session: Session) -> int:
     ended = []
     for line in lines:
         ended.append(await session.finished(line))
+        if not session.voice.machine:
+            report = await standing(session.services.missions, line.id)
+            path = Path(ended[-1].report) if ended[-1].report else None
+            session.voice.data("\n".join(summary(report, session.voice, path)))
         if session.voice.jsonl:
             await Pump(session.services.missions, line.id, session.voice).flow()
     if session.voice.json:

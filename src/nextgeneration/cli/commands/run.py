@@ -93,7 +93,7 @@ _NEXT = Texts(
     'Ensuite, sur votre projet : nextgen run "vérifie ce projet" --workspace CHEMIN',
 )
 _DEMO = Texts("check this project", "vérifie ce projet")
-_NO_GOAL = Texts("GOAL is missing.", "GOAL manque.")
+_NO_GOAL = Texts("GOAL is missing.", "BUT manque.")
 _NOTHING = Texts("Nothing was interrupted here.", "Rien n'a été interrompu ici.")
 _MASKED = Texts(
     "The goal held a secret. Its value was masked before anything was kept: no agent, model or report has it. "
@@ -107,7 +107,11 @@ _MASKED = Texts(
 
 Goal = Annotated[
     str | None,
-    typer.Argument(help=text("What is wanted, in plain words.", "Ce que vous voulez, en clair."), show_default=False),
+    typer.Argument(
+        metavar=text("GOAL", "BUT"),
+        help=text("What is wanted, in plain words.", "Ce que vous voulez, en clair."),
+        show_default=False,
+    ),
 ]
 Agents = Annotated[
     list[str] | None,
@@ -271,9 +275,9 @@ async def _resumed(session: Session, goal: str | None) -> int | None:
 
 
 def _micro(budget: float | None) -> int | None:
-    from nextgeneration.credits.units import from_credits
+    from nextgeneration.credits.units import typed
 
-    return None if budget is None else from_credits(str(budget))
+    return None if budget is None else typed(str(budget), "credits")
 
 
 def _given(**values: float | None) -> dict[str, float]:

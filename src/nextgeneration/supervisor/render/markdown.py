@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from nextgeneration.credits.units import shown
 from nextgeneration.kernel.findings import Evidence, Severity
 from nextgeneration.kernel.language import Texts
+from nextgeneration.kernel.risk import risk_said
 from nextgeneration.kernel.show import brief, escaped
 from nextgeneration.supervisor.outcome import (
     ActionOutcome,
@@ -261,7 +262,7 @@ class _Page:
         number = self._actions[outcome.action.id]
         said = [(_EDITED_BY, outcome.edited_by), (_DECIDED, outcome.decided_by)]
         by = "".join(f", {text.say(self._lang, by=_plain(who))}" for text, who in said if who)
-        label = f" [{outcome.label}]" if outcome.label else ""
+        label = f" [{risk_said(outcome.label, self._lang)}]" if outcome.label else ""
         what = _plain(gist(outcome.action.reason, 100))
         status = action_status(outcome, self._lang)
         return f'{level} <a id="a{number}"></a>A{number} · {what}{label} — {status}{by}\n'

@@ -19,6 +19,7 @@ from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.tools.system import windows
 from nextgeneration.tools.system.findings import Rule
 from nextgeneration.tools.system.host import Host
+from nextgeneration.tools.system.search_path import path_findings, read_path
 from nextgeneration.tools.system.which import Survey
 
 SECONDS = 900
@@ -113,18 +114,30 @@ def proposals(seen: Survey, host: Host, missing: str, lang: Lang) -> list[Propos
         lang: language of the reasons.
     """
     steps = _windows(seen, lang) if host.environment.system == "Windows" else _posix(seen, host, lang)
+    place, absent = place_for(host, seen.command).folder, _absent(host, seen.command, lang)
     return [
         Proposal(
             tool="shell.run",
             args={"argv": argv, "confined": False, "seconds": SECONDS},
             reason=reason,
-            fixes=(missing,),
+            # A command that is found in a folder of PATH shows that the folder is there.
+            fixes=(missing, *(absent if any(str(place) in word for word in argv) else ())),
             verify=Check(tool="system.try_command", args={"command": seen.command}, absent=(missing,)),
             group=f"command:{seen.command}",
             rank=rank,
         )
         for rank, (argv, reason) in enumerate(steps, 1)
     ]
+
+
+def _absent(host: Host, command: str, lang: Lang) -> tuple[str, ...]:
+    """Ids of the findings that the folder where the command would go stands in ``PATH`` and is not there."""
+    place = place_for(host, command)
+    if not place.in_path or place.folder.exists():
+        return ()
+    search = read_path(host)
+    spelled = {f"path-missing:{e.entry}" for e in search.entries if os.path.normpath(e.entry) == str(place.folder)}
+    return tuple(dict.fromkeys(found.id for found in path_findings(search, lang) if found.cause in spelled))
 
 
 def _posix(seen: Survey, host: Host, lang: Lang) -> Iterator[tuple[list[str], str]]:
