@@ -2,8 +2,9 @@
 
 A step is one turn of the model or one call of the tool; both sides make three a run, on SQLite with a write-ahead log
 and ``synchronous=FULL``. Of ours a step is the journal's intent with the hold of its worst case against four limits,
-one transaction, and its outcome with the settlement, another; each run is a task too, recorded before it begins, its
-report kept at its end, and the agent is a whole one: prompt, checked arguments, permissions, report. LangGraph's is a
+and its outcome with the settlement: an outcome is written with the intent of what follows from it, so before that is
+done. Each run is a task too, recorded with its first call, its report kept at its end, and the agent is a whole one:
+prompt, checked arguments, permissions, report. LangGraph's is a
 graph of bare functions over dictionaries with its own saver and ``durability="sync"``: a checkpoint of its input, and
 for each step its writes and a checkpoint. What stays outside the time on either side: opening the database, compiling
 the graph, accepting and claiming the missions (32, or as many as there are agents).

@@ -92,11 +92,11 @@ class Lane:
         return answer
 
     async def run(self, task: str, ended: list[float]) -> None:
-        """A task as the supervisor runs it: recorded before it begins, its report kept at its end."""
+        """A task as the supervisor runs it: recorded before its first call, its report kept at its end."""
         self.ended = ended
         self.model.requests.clear()
         revision, _ = agent()
-        await self.claim.save_tasks([TaskRecord(task, "weather", revision.name, revision.digest, QUESTION)])
+        self.claim.add_tasks([TaskRecord(task, "weather", revision.name, revision.digest, QUESTION)])
         self.claim.event_nowait("task.started", {"agent": "weather", "template": revision.name}, task=task)
         context = TaskContext({}, door=self.door.task(task, "weather", template=revision.name), task=task)
         report = await run_agent(revision, {"goal": QUESTION}, {}, context)

@@ -131,10 +131,11 @@ class Claim(Lease):
         if fresh:
             await self.commit(change=self._pinning(fresh), then=lambda: self._keep_pins(fresh))
 
-    async def save_tasks(self, tasks: Sequence[TaskRecord]) -> None:
-        """Add tasks to the mission."""
-        added = {task.id: task for task in tasks}
-        await self.commit(change=self._adding(tasks), then=lambda: self._tasks.update(added))
+    def add_tasks(self, tasks: Sequence[TaskRecord]) -> None:
+        """Add tasks to the mission; written with the next transaction, so before anything that they do."""
+        self.check()
+        self.ride(None, self._adding(tasks))
+        self._tasks.update({task.id: task for task in tasks})
 
     async def end_task(self, task_id: str, report: Report, also: Change | None = None) -> None:
         """Keep a task's report, and ``also`` what else its end means; written with the next transaction.

@@ -130,7 +130,8 @@ async def test_a_place_that_is_taken_is_damage_and_harms_no_other_mission(bench,
             case "pins":
                 await claim.pin("other", REVISION.digest, REVISION.data)
             case "tasks":
-                await claim.save_tasks([again])
+                claim.add_tasks([again])
+                await claim.flush()
             case _:
                 await claim.event("one.more")
 

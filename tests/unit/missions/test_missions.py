@@ -448,7 +448,7 @@ async def test_plan_tasks_and_revisions_survive_and_stay_pinned(bench):
     assert one.status == "done"
     assert one.report.analysis == "fine?"
     assert (two.depends, two.budget, two.report, two.status) == (("t1",), {"seconds": 3}, None, "planned")
-    await bench.claim.save_tasks([TaskRecord("t3", "x", "codeur", revision.digest, "more")])
+    bench.claim.add_tasks([TaskRecord("t3", "x", "codeur", revision.digest, "more")])
     await bench.claim.pin("codeur", revision.digest, revision.data)
     with pytest.raises(PinChanged):
         await bench.claim.pin("codeur", "sha256:2", {})
