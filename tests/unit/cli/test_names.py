@@ -13,6 +13,7 @@ def test_an_agent_is_created_listed_shown_and_removed(cli, project):
     said = cli("agents", "create", "documentaliste", "--suffix", "one", "--config", '{"summary_length": 99}')
     assert said.code == 0
     assert "Agent documentaliste_one created from documentaliste@" in said.out
+    assert "--agent documentaliste_one" in said.err
     assert "documentaliste_one" in cli("agents", "list").out
     assert cli("agents", "list", "--json").json[0]["config"]["summary_length"] == 99
     facts = cli("agents", "show", "documentaliste_one", "--json").json

@@ -36,6 +36,7 @@ Name = Annotated[
 ]
 _NONE = Texts("No agents yet: nextgen agents create TEMPLATE", "Pas encore d'agent : nextgen agents create MODÈLE")
 _CREATED = Texts("Agent {name} created from {template}@{digest}.", "Agent {name} créé depuis {template}@{digest}.")
+_NEXT = Texts('Send it out: nextgen run "…" --agent {name}', 'Envoyez-le : nextgen run "…" --agent {name}')
 _REMOVED = Texts("Agent {name} removed.", "Agent {name} supprimé.")
 _NOT_JSON = Texts("--config must be a JSON object: {detail}", "--config doit être un objet JSON : {detail}")
 _HEADS = (
@@ -120,6 +121,7 @@ def create(
         else:
             digest = _short(record.revision)
             voice.data(_CREATED.say(voice.lang, name=record.name, template=record.template, digest=digest))
+            voice.say(_NEXT, name=record.name)
         return 0
 
     _recorded(voice, command, no_recover)
