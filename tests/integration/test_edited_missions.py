@@ -162,15 +162,18 @@ async def test_what_the_same_check_no_longer_finds_is_gone_and_what_is_new_is_to
     """The call that found the problem runs again after the action: its answer is what holds then."""
     pipe = Pipe()
     dust = LEAK.model_copy(update={"rule": "pipe.dust", "title": "dust under the pipe", "cause": "dust"})
+    moved = [LEAK.model_copy(update={"rule": "pipe.rust", "title": "rust", "cause": f"rust:{line}"}) for line in (3, 9)]
     crumbs = LEAK.model_copy(update={"rule": "pipe.crumbs", "title": "crumbs of tape", "cause": "crumbs"})
-    look = FakeTool("pipe.look", lambda _a, _c: ToolResult(findings=(LEAK, dust), proposals=(MEND,)) if pipe.leaks else
-                    ToolResult(findings=(crumbs,)))  # fmt: skip
+    before = ToolResult(findings=(LEAK, dust, moved[0]), proposals=(MEND,))
+    after = ToolResult(findings=(crumbs, moved[1]))
+    look = FakeTool("pipe.look", lambda _a, _c: before if pipe.leaks else after)
     template(bench.templates, "plumber", [{"id": "look", "tool": "pipe.look"}, FIX])
     async with bench(look, pipe.mend) as services:
         done = await run(services, asked(bench, "plumber please", yes=True))
     assert done.report.actions[0].status is ActionStatus.VERIFIED
     found = {entry.finding.title: entry.resolved for entry in done.report.findings}
-    assert found == {"the pipe leaks": True, "dust under the pipe": True, "crumbs of tape": False}
+    assert found == {"the pipe leaks": True, "dust under the pipe": True, "crumbs of tape": False, "rust": False}
+    assert sum(entry.finding.title == "rust" for entry in done.report.findings) == 1, "it only moved"
 
 
 # -- what a mission used -----------------------------------------------------------------------------------------------

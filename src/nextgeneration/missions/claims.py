@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -224,13 +222,6 @@ class Claim(Lease):
             for place, task in enumerate(tasks)
         ]
         return lambda connection: self._shared.missions.add_tasks(connection, rows)
-
-    def cost(self, task: str) -> Cost:
-        """What the model calls of a task cost, as far as they are recorded."""
-        from nextgeneration.missions.thinking import cost_of
-
-        found = (cost_of(effect) for (name, _), effect in self.effects.items() if name == task)
-        return functools.reduce(operator.add, found, Cost())
 
     async def spent(self) -> Cost:
         """What the mission used so far, over all attempts: its tasks, the supervisor's own questions, its actions."""

@@ -181,7 +181,7 @@ def _join(lead: Lead, action: Action, findings: tuple[Finding, ...]) -> None:
 def _looked_again(lead: Lead, check: Check, answer: ToolResult, door: TaskDoor) -> list[Finding]:
     """What a call found that had been made before the action, and is new; what it no longer finds is gone.
 
-    Only the same call is one to compare with, and only a whole answer.
+    Only the same call is one to compare with, and only a whole answer. What only moved is neither: its words are there.
     """
     if not answer.ok or answer.truncated:
         return []
@@ -194,15 +194,21 @@ def _looked_again(lead: Lead, check: Check, answer: ToolResult, door: TaskDoor) 
     if not before or any(e.task == door.task and e.digest == asked and e.edit is not None for e in effects.values()):
         return []
     had = {
-        finding.id
+        finding.id: finding
         for report in lead.reports.values()
         for finding in report.findings
         if any(evidence.effect in before for evidence in finding.evidence)
     }
     there = {finding.id for finding in answer.findings}
+    said, was = {_words(f) for f in answer.findings}, {_words(f) for f in had.values()}
     lead.fixed.difference_update(there)
-    lead.fixed.update(had - there)
-    return [finding for finding in answer.findings if finding.id not in had]
+    lead.fixed.update(name for name, old in had.items() if name not in there and _words(old) not in said)
+    return [f for f in answer.findings if f.id not in had and _words(f) not in was]
+
+
+def _words(finding: Finding) -> tuple[str, str, str]:
+    """What a finding says, wherever its lines are now."""
+    return (finding.rule, finding.location.path if finding.location else "", finding.title)
 
 
 async def _ended(

@@ -21,7 +21,7 @@ from nextgeneration.agents.template import TemplateAgent
 from nextgeneration.kernel.canonical import digest
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.kernel.errors import NGError, as_problem
-from nextgeneration.kernel.reports import Cost, Report, ReportStatus
+from nextgeneration.kernel.reports import Report, ReportStatus
 from nextgeneration.kernel.risk import RiskLabel
 from nextgeneration.kernel.tools import Tool
 from nextgeneration.missions.access import ModelAccess
@@ -38,7 +38,6 @@ from nextgeneration.supervisor.outcome import ActionOutcome, MissionReport, Task
 from nextgeneration.supervisor.planner import Known, Plan, PlannedTask, Planner, RecordedAgent, validated
 from nextgeneration.supervisor.planning import planned
 from nextgeneration.supervisor.schedule import run_all
-from nextgeneration.supervisor.thinking import PLAN, PROSE
 from nextgeneration.templates.revision import Revision
 
 log = logging.getLogger(__name__)
@@ -336,10 +335,6 @@ class Lead:
         mission = self.claim.mission
         limit = self.parts.actions if mission.options.actions is None else mission.options.actions
         return chosen(self.reports, limit, mission.goal)
-
-    def own_cost(self) -> Cost:
-        """What the supervisor's own questions to models cost, over all attempts."""
-        return self.claim.cost(PLAN) + self.claim.cost(PROSE)
 
     def task_outcomes(self) -> tuple[TaskOutcome, ...]:
         """Each planned task's line in the mission's report."""
