@@ -1,5 +1,7 @@
 """Thinking through a real door: journaled, replayed, parked, fallen back, and never done twice."""
 
+from decimal import Decimal
+
 import pytest
 from tests.unit.agents.calling_house import Choice, Offered
 from tests.unit.agents.llm.conftest import LEAK
@@ -15,6 +17,7 @@ from nextgeneration.missions.effects import Policy, TaskBudget
 from nextgeneration.missions.errors import Parked
 from nextgeneration.missions.schema import MissionBudget, MissionRequest
 from nextgeneration.missions.service import Missions
+from nextgeneration.missions.tolls import Tolls
 from nextgeneration.models.errors import BadModelRequest
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.storage.database import Storage
@@ -180,6 +183,17 @@ async def test_a_spent_budget_of_model_calls_too(desk):
     await desk.start()
     report = await desk.run([calling(("t.look", {}))], budget=TaskBudget(model_calls=1))
     assert (report.status, rules(report)) == (ReportStatus.OVER_BUDGET, [LEAK.rule])
+
+
+async def test_a_tool_that_no_limit_pays_for_ends_the_task_over_budget_with_what_it_has(desk):
+    desk.missions._shared.tolls = Tolls(desk.credits, {"t.look": Decimal(1)})
+    await desk.start(spend=1_500_000)
+    script = [calling(("t.look", {"n": 1})), calling(("t.look", {"n": 2})), reporting("never asked for")]
+    first = await desk.run(script)
+    assert (first.status, rules(first)) == (ReportStatus.OVER_BUDGET, [LEAK.rule])
+    assert first.cost.credits == 1_000_000 + 2 * 100
+    await desk.again()
+    assert await desk.run([]) == first
 
 
 async def test_memory_and_shortening_replay_too(desk):
