@@ -90,6 +90,10 @@ async def test_a_flood_is_cut_by_kind_and_says_so(tmp_path, lang, told):
     assert rules(result) == rules(few)
     ranks = [finding.severity.rank for finding in result.findings]
     assert ranks == sorted(ranks, reverse=True)
+    (tmp_path / "few/compose.yaml").write_text("services:\n" + services)
+    both = await call(tmp_path, lang=lang)
+    assert len(both.findings) == 400, "of all files together: beyond that results are cut without a word"
+    assert f"{sum(both.value['by_severity'].values()) - 400} {told}" in both.text
 
 
 async def test_the_sample_project_shows_what_it_was_made_for():

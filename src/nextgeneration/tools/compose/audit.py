@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from nextgeneration.tools.compose.yaml_tree import Node
 TOOL = "compose.audit"
 REFERENCE = "docs/reference/compose-rules.md"
 MAX_FINDINGS = 400
-"""Findings kept of one file; a file with more is not read by anybody."""
+"""Findings told of all files; more are not read by anybody."""
 
 MIN_OF_A_RULE = 3
 """Findings of each rule that are kept before further ones of the worst."""
@@ -61,33 +61,9 @@ class FileAudit:
             lines.update(range(bisect_right(newlines, start - 1) + 1, bisect_right(newlines, max(end - 1, start)) + 2))
         return frozenset(lines)
 
-    @cached_property
-    def kept(self) -> list[tuple[Rule, Hit]]:
-        """The hits that are told, worst first: of too many the worst, and some of every rule."""
-        worst = sorted(self.hits, key=lambda pair: -_severity(*pair).rank)
-        if len(worst) <= MAX_FINDINGS:
-            return worst
-        seen: Counter[str] = Counter()
-        some: list[tuple[Rule, Hit]] = []
-        more: list[tuple[Rule, Hit]] = []
-        for pair in worst:
-            seen[pair[0].id] += 1
-            (some if seen[pair[0].id] <= MIN_OF_A_RULE else more).append(pair)
-        chosen = [*some, *more][:MAX_FINDINGS]
-        return sorted(chosen, key=lambda pair: -_severity(*pair).rank)
-
-    @property
-    def left_out(self) -> int:
-        """How many hits are not told."""
-        return len(self.hits) - len(self.kept)
-
     def severities(self) -> Counter[Severity]:
-        """How many hits there are of each severity, told or not."""
+        """How many hits there are of each severity."""
         return Counter(_severity(rule, hit) for rule, hit in self.hits)
-
-    def findings(self, lang: Lang) -> list[Finding]:
-        """The hits that are told as findings, worst first."""
-        return [self.finding(rule, hit, lang) for rule, hit in self.kept]
 
     def finding(self, rule: Rule, hit: Hit, lang: Lang) -> Finding:
         """One hit as a finding in the reader's language, its evidence without secrets."""
@@ -134,6 +110,21 @@ def audit(
     kept = [(rule, hit) for rule, hit in hits if _severity(rule, hit) in severities]
     kept.sort(key=lambda pair: (pair[1].line, -_severity(*pair).rank, pair[0].id))
     return FileAudit(file, kept, known)
+
+
+def told(audits: Sequence[FileAudit]) -> list[tuple[FileAudit, Rule, Hit]]:
+    """The hits that become findings, worst first: of too many the worst, and some of every rule."""
+    every = [(found, rule, hit) for found in audits for rule, hit in found.hits]
+    every.sort(key=lambda one: -_severity(*one[1:]).rank)
+    if len(every) <= MAX_FINDINGS:
+        return every
+    seen: Counter[str] = Counter()
+    some: list[tuple[FileAudit, Rule, Hit]] = []
+    more: list[tuple[FileAudit, Rule, Hit]] = []
+    for one in every:
+        seen[one[1].id] += 1
+        (some if seen[one[1].id] <= MIN_OF_A_RULE else more).append(one)
+    return sorted([*some, *more][:MAX_FINDINGS], key=lambda one: -_severity(*one[1:]).rank)
 
 
 def _severity(rule: Rule, hit: Hit) -> Severity:

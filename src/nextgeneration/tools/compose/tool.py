@@ -14,7 +14,7 @@ from nextgeneration.kernel.findings import Finding, Severity
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.tools import ToolContext, ToolResult, ToolSpec
 from nextgeneration.tools.base import Args, BaseTool
-from nextgeneration.tools.compose.audit import FileAudit, audit, proposal
+from nextgeneration.tools.compose.audit import FileAudit, audit, proposal, told
 from nextgeneration.tools.compose.catalogue import chosen, chosen_severities
 from nextgeneration.tools.compose.errors import NotText, TooMany
 from nextgeneration.tools.compose.model import ComposeFile, Surroundings, is_compose_name
@@ -108,8 +108,7 @@ def audit_workspace(workspace: Workspace, args: AuditArgs, lang: Lang) -> ToolRe
     rules, severities = chosen(args.only), chosen_severities(args.only)
     files, unread = compose_files(workspace, args.path)
     audits = [audit(file, rules, severities) for file in files]
-    findings = [finding for found in audits for finding in found.findings(lang)]
-    findings.sort(key=lambda finding: -finding.severity.rank)
+    findings = [found.finding(rule, hit, lang) for found, rule, hit in told(audits)]
     proposals = [offer for found in audits if (offer := proposal(found, rules, lang))]
     counts = sum((found.severities() for found in audits), Counter[Severity]())
     value = AuditResult(
@@ -124,7 +123,7 @@ def audit_workspace(workspace: Workspace, args: AuditArgs, lang: Lang) -> ToolRe
         text=_summary(audits, findings, counts, len(rules), unread, lang),
         findings=tuple(findings),
         proposals=tuple(proposals),
-        truncated=any(found.left_out for found in audits),
+        truncated=len(findings) < counts.total(),
     )
 
 
@@ -151,9 +150,8 @@ def _summary(
         values = {"files": files, "services": SERVICES.of(services), "rules": RULES.of(rules), "total": total}
         lines.append(text.say(lang, **values, severities=severities))
     lines += [f"{f.location}: {f.title} [{_SEVERITIES[f.severity].say(lang)}]" for f in findings[:5]]
-    left_out = sum(found.left_out for found in audits)
-    if left_out:
-        lines.append(_MORE.say(lang, n=left_out))
+    if len(findings) < counts.total():
+        lines.append(_MORE.say(lang, n=counts.total() - len(findings)))
     if unread:
         lines.append(_LEFT_OUT.say(lang, paths=", ".join(f"{path} ({why})" for path, why in unread.items())))
     return "\n".join(lines)
