@@ -555,23 +555,6 @@ def test_resolving_in_memory(library, tmp_path):
         library.resolve(template("mine", parent="bad"))
 
 
-def test_a_missing_parent_is_told_with_the_name_that_may_have_been_meant(library, tmp_path):
-    write(tmp_path, "base_plumber")
-    write(tmp_path, "kid", parent="base_plumer")
-    write(tmp_path, "base_pumber", parent="nobody_like_it")
-    for ask in (lambda: library.get("kid"), lambda: library.resolve(template("mine", parent="base_plumer"))):
-        with pytest.raises(ParentMissing, match=r"named `base_plumer`; did you mean `base_plumber`\?") as caught:
-            ask()
-        assert "vouliez-vous dire `base_plumber` ?" in caught.value.message("fr")
-    with pytest.raises(ParentMissing) as caught:
-        library.get("base_pumber")
-    assert "did you mean" not in str(caught.value)
-    write(tmp_path, "sel", parent="self")
-    with pytest.raises(ParentMissing) as caught:
-        library.get("sel")
-    assert "did you mean" not in str(caught.value), "nobody is their own parent"
-
-
 def test_starting_and_stopping_the_watch_twice_is_harmless(library):
     library.start_watching()
     library.start_watching()
