@@ -13,11 +13,21 @@ def only_its_own_permissions(patch):
 
 
 def only_its_own_budget(patch):
-    patch.setattr(Lineage, "line", property(lambda self: (self,)))
+    _made_with(patch, lambda lineage: setattr(lineage, "line", (lineage,)))
 
 
 def only_its_own_credits(patch):
-    patch.setattr(Lineage, "credits", property(lambda self: ()))
+    _made_with(patch, lambda lineage: setattr(lineage, "credits", ()))
+
+
+def _made_with(patch, change):
+    begin = Lineage.__init__
+
+    def changed(self, *args, **kwargs):
+        begin(self, *args, **kwargs)
+        change(self)
+
+    patch.setattr(Lineage, "__init__", changed)
 
 
 def nobody_is_above(patch):

@@ -140,11 +140,11 @@ def places():
 def weaken():
     """Journal only after the call: what most orchestrators do."""
 
-    async def intend(self, judged, permit):
+    async def intend(self, judged, permit, _seconds):
         self.effect = self._fresh(judged.assessment.label.value, "intent", {}, "2026")
         self.effect.approval, self.effect.approval_call = permit.approval, permit.call
 
-    async def settle(self, status, outcome, data, *, seconds=0.0, used=None):
+    async def settle(self, status, outcome, _data, **_more):
         effect, claim = self.effect, self._claim
         effect.status, effect.outcome = status, outcome
         row = row_of(effect, claim.id, "local")
