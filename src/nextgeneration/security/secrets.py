@@ -163,6 +163,14 @@ SHAPES = (
 )  # fmt: skip
 
 
+_LITERALS = tuple(dict.fromkeys(literal for shape in SHAPES for literal in shape.literals))
+
+
+def may_have_shape(text: str) -> bool:
+    """Whether :func:`shaped` could find anything: quick, and never wrong when it says no."""
+    return any(map(text.__contains__, _LITERALS))
+
+
 def shaped(text: str) -> Iterator[Shaped]:
     """Every value of ``text`` that has a well-known shape, in the order of the table."""
     for shape in SHAPES:

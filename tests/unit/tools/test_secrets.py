@@ -316,3 +316,26 @@ def test_any_text_is_scanned_and_masked_without_failing(text: str, bare: bool) -
 def test_a_secret_is_masked_wherever_it_stands(shape: str, before: str, after: str) -> None:
     value = SHAPED[shape]
     assert value not in masked(f"{before} {value} {after}")
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=12),
+            st.sampled_from(
+                [
+                    *(literal for shape in SHAPES for literal in shape.literals),
+                    *("password", "PWD", "secret_key", "Token", "api-key", "mot_de_passe", "credentials", "://", "@"),
+                    *("=", ": ", " = ", "'", '"', f"https://ada:{RANDOM[:12]}@db.acme.net/x", RANDOM),
+                ]
+            ),
+        ),
+        max_size=8,
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_what_is_not_looked_through_holds_no_secret(parts):
+    """A quick look spares most texts the patterns: it may not spare one that has a secret."""
+    text = "".join(parts)
+    found = list(find("", text, bare=True))
+    assert not found or masked(text) != text

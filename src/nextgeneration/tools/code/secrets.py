@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from nextgeneration.kernel.findings import Severity
 from nextgeneration.kernel.language import Texts
-from nextgeneration.security.secrets import shaped
+from nextgeneration.security.secrets import may_have_shape, shaped
 from nextgeneration.tools.code.languages import LOCK_FILES, is_example, is_template, is_test
 from nextgeneration.tools.code.notes import Notes
 from nextgeneration.tools.code.python_prose import Prose, prose
@@ -40,6 +40,8 @@ _KEYWORD = re.compile(
     r"(?P<after>[\"'\]]{0,2}[ \t]{0,10}(?::[ \t]?(?:str|string|optional\[str\]|str \| None)[ \t]{0,3})?"
     r"(?:=>|:=|=(?!=)|:)[ \t]{0,10})"
 )
+_WORDS = ("pass", "pwd", "secret", "token", "key", "credential")
+"""Each keyword holds one of them."""
 _QUOTED = re.compile(r"[bBrRuU]?(?:\"(?P<d>[^\"\n\\]{1,300})\"|'(?P<s>[^'\n\\]{1,300})'|`(?P<b>[^`\n\\$]{1,300})`)")
 _BARE = re.compile(r"(?P<v>[^\s\"'`#;,<>()\[\]{}]{1,300})(?=\s|$|#)")
 _BARE_LANGUAGES = frozenset({"INI", "YAML", "Dockerfile", "Shell", "Makefile"})
@@ -169,6 +171,8 @@ def find(path: str, text: str, *, bare: bool = False) -> Iterator[Secret]:
 
 def masked(text: str) -> str:
     """``text`` with the value of every secret found in it masked, for excerpts of other checks."""
+    if not _may_hold_one(text):
+        return text
     hits = list(find("", text, bare=True))
     pieces: list[str] = []
     last = 0
@@ -180,6 +184,12 @@ def masked(text: str) -> str:
     for value in {text[found.start : found.end] for found in hits}:
         told = told.replace(value, mask(value)) if len(value) >= 6 else told
     return told
+
+
+def _may_hold_one(text: str) -> bool:
+    """Whether there is anything to look at: most prompts and results have nothing that begins like a secret."""
+    small = text.lower()
+    return ("://" in text and "@" in text) or any(map(small.__contains__, _WORDS)) or may_have_shape(text)
 
 
 def mask(value: str) -> str:
