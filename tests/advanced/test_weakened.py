@@ -23,12 +23,13 @@ from nextgeneration.kernel.risk import Assessment, EffectRule, RiskLabel
 from nextgeneration.kernel.tools import ToolResult
 from nextgeneration.missions import asking, judging, outcomes
 from nextgeneration.missions.claims import Claim
+from nextgeneration.missions.editing import World
 from nextgeneration.missions.effects import Call, Policy, TaskDoor
 from nextgeneration.missions.entries import Entry, Permit
 from nextgeneration.missions.errors import GrantMismatch, LeaseLost, OverBudget, Parked
 from nextgeneration.missions.leases import Lease
 from nextgeneration.missions.performing import Performance
-from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest, TaskRecord
+from nextgeneration.missions.schema import Edit, MissionBudget, MissionOptions, MissionRequest, TaskRecord
 from nextgeneration.missions.service import Missions
 from nextgeneration.missions.store import EffectStore, MissionStore
 from nextgeneration.security.permissions import PermissionRules
@@ -294,6 +295,30 @@ def the_digest_is_not_compared(patch: Patch) -> None:
     patch.setattr(asking, "sealed_by", lambda _card, _expires: "sha256:same")
 
 
+async def an_edit_is_of_exactly_one_call(bench: Bench) -> None:
+    mend = writer()
+    missions = bench.missions()
+    claim = await bench.claimed(missions)
+    with pytest.raises(Parked):
+        await task(claim, [mend], bench.root).call("pipe.mend", {"with": "tape"})
+    (question,) = await missions.approvals.pending()
+    world = World({"pipe.mend": mend}, (), lambda _mission: lambda: bench.root)
+    edited = await missions.approvals.edit(question.id, {"with": "solder"}, "human:ada", world)
+    await missions.approvals.decide(edited.id, "approved", by="human:ada")
+    other = await asyncio.gather(
+        task(claim, [mend], bench.root).call("pipe.mend", {"with": "dynamite"}), return_exceptions=True
+    )
+    assert mend.calls == [], "what a human wrote in place of one call does not answer for another"
+    assert isinstance(other[0], Parked)
+
+
+def edits_are_of_any_call(patch: Patch) -> None:
+    def edits(found: Any, _digests: Any) -> Any:
+        return tuple(Edit.of(call) for call in found.card["calls"])
+
+    patch.setattr(asking, "_edits", edits)
+
+
 async def a_grant_is_used_up(bench: Bench) -> None:
     mend = writer()
     missions = bench.missions()
@@ -497,6 +522,7 @@ PROMISES: list[tuple[str, Scenario, Weakening, str]] = [
     ("2", a_call_in_doubt_is_asked_about, the_intent_is_recorded_after_the_call, "not done again without a human"),
     ("3", a_budget_holds_whatever_runs_in_parallel, the_budget_is_checked_then_counted, "what the budget allows"),
     ("4", an_approval_is_for_what_was_shown, the_digest_is_not_compared, "not what would happen now"),
+    ("4", an_edit_is_of_exactly_one_call, edits_are_of_any_call, "does not answer for another"),
     ("4", a_grant_is_used_up, a_grant_is_good_for_ever, "an approval is used once"),
     ("4", a_destructive_call_is_asked_about, the_label_is_ignored, "no template lowers"),
     ("5", a_running_mission_keeps_its_revision, pins_are_ignored, "runs what it pinned"),

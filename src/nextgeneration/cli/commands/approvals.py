@@ -13,7 +13,6 @@ from nextgeneration.cli.options import Debug, FailOn, Json, Jsonl, NoInput, NoRe
 from nextgeneration.cli.pages import Command, Group
 from nextgeneration.cli.voice import Voice
 from nextgeneration.kernel.language import Texts
-from nextgeneration.kernel.risk import risk_said
 
 if TYPE_CHECKING:
     from nextgeneration.cli.session import Session
@@ -95,6 +94,8 @@ def list_(json: Json = False, no_recover: NoRecover = False, debug: Debug = Fals
 
 
 def _row(approval: Approval, voice: Voice) -> list[tuple[str, str]]:
+    from nextgeneration.kernel.risk import risk_said
+
     return [
         (approval.id, "bold"),
         (risk_said(approval.label, voice.lang), _RISKS.get(approval.label, "bad")),
@@ -205,11 +206,10 @@ def edit(
     call: Annotated[int, typer.Option(min=1, help=text("Which call of the card.", "Quel appel de la carte."))] = 1,
     digest: Digest = None,
     json: Json = False,
-    no_input: NoInput = False,
     debug: Debug = False,
 ) -> None:
     """Change what a call of the card is made with; it is judged and asked anew."""
-    voice = Voice(json=json, no_input=no_input, debug=debug)
+    voice = Voice(json=json, debug=debug)
 
     async def command() -> int:
         from nextgeneration.cli.editing import read_arguments
