@@ -6,6 +6,7 @@ import pytest
 
 from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.tools import Happened, Preview
+from nextgeneration.missions.asking import Question
 from nextgeneration.missions.editing import World
 from nextgeneration.missions.effects import Call, Policy
 from nextgeneration.missions.errors import (
@@ -170,6 +171,19 @@ async def test_a_call_in_doubt_is_settled_not_edited(bench):
     assert (
         refused.value.hint() == f"Answer one of retry, done, fail: `nextgen approvals settle {doubt} retry|done|fail`."
     )
+
+
+async def test_whether_to_go_on_spending_is_answered_not_edited(bench):
+    bench.writer("act")
+    await bench.start()
+    door = bench.task()
+    question = Question(
+        "credits", "mission", "", "soft:x", "call", (door._judged(Call("act", {})),), "on?", shared=True
+    )
+    with pytest.raises(Parked) as parking:
+        await bench.door.asking.answer(question, door._context())
+    with pytest.raises(EditRefused, match="whether to go on"):
+        await edit(bench, parking.value.approvals[0], {"n": 2})
 
 
 async def test_an_edit_that_raises_the_label_is_shown_and_asked_even_where_yes_covers_the_call(bench):
