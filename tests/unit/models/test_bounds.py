@@ -17,6 +17,8 @@ from nextgeneration.models.health import FAILURES
 from nextgeneration.models.langchain.bounds import BodyTooLarge, hooks
 from nextgeneration.testing import wire
 
+pytestmark = pytest.mark.slow  # starts servers
+
 EVERY = pytest.mark.parametrize("provider", MODELS)
 BOTH = pytest.mark.parametrize("listen", [False, True], ids=["whole", "streamed"])
 

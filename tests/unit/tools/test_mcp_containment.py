@@ -23,6 +23,8 @@ from nextgeneration.tools.mcp.errors import (
     ServersBusy,
 )
 
+pytestmark = pytest.mark.slow  # starts servers
+
 
 async def test_a_mission_keeps_its_conversation_and_shares_it_with_no_other(chat: Desk) -> None:
     first = (await chat.call("mcp:chat/count", "a")).text

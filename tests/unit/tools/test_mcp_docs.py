@@ -32,6 +32,8 @@ from nextgeneration.tools.mcp_docs import tools
 from nextgeneration.tools.mcp_docs.choose import arguments, generic, library_id
 from nextgeneration.tools.mcp_docs.errors import NoLookupTool, NoServerSet
 
+pytestmark = pytest.mark.slow  # starts servers
+
 CONTEXT7 = """
     from mcp.server.mcpserver import MCPServer
     server = MCPServer("Context7")

@@ -35,6 +35,8 @@ from nextgeneration.tools.mcp.errors import (
 )
 from nextgeneration.tools.registry import choose
 
+pytestmark = pytest.mark.slow  # starts servers
+
 # -- names -------------------------------------------------------------------------------------------------------------
 
 
