@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.credits.errors import CreditError
-from nextgeneration.credits.schema import Hold, HoldStatus, Scopes, Settled, SoftWarning
+from nextgeneration.credits.schema import Hold, HoldStatus, Scopes, SoftWarning
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.models import ModelRequest, Usage, Wish
@@ -18,7 +18,8 @@ from nextgeneration.kernel.risk import EffectRule
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.access import Candidate, ModelAccess
 from nextgeneration.missions.entries import NOTE, again_of, outcome_of, row_of
-from nextgeneration.missions.leases import Change, Draft, Then
+from nextgeneration.missions.holding import ending, hold_for
+from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.records import Effect
 from nextgeneration.missions.spending import asked_for, limits_of
 from nextgeneration.storage.database import Connection
@@ -192,16 +193,9 @@ class Booking:
             logger.warning("%s stays held: %s (%s)", hold.id, error, error.code)
 
     def _hold(self, candidate: Candidate, worst: int) -> Hold:
-        claim, key = self._claim, self._asked.key
-        claim.tries[key] += 1
-        return Hold(
-            id=f"{key}/{claim.attempt}.{claim.tries[key]}",
-            amount=worst,
-            scopes=self._scopes(candidate),
-            attempt=claim.attempt,
-            at=iso(claim.clock.now()),
-            limits=limits_of(claim.mission, self._asked.task, self._asked.credits, self._asked.above),
-        )
+        asked = self._asked
+        limits = limits_of(self._claim.mission, asked.task, asked.credits, asked.above)
+        return hold_for(self._claim, asked.key, worst, self._scopes(candidate), limits)
 
     def _scopes(self, candidate: Candidate) -> Scopes:
         mission = self._claim.mission
@@ -240,10 +234,10 @@ class Booking:
         self, hold: Hold, cost: int | None, status: HoldStatus, draft: Draft, usage: Usage | None = None
     ) -> int:
         """Close the hold of a try that gave no answer, with what the journal says of it; what was charged."""
-        change, closed, settled = self._closing(hold, cost, status, usage or NO_USAGE)
+        end = ending(self._claim, self._access.credits, hold, cost, status, usage or NO_USAGE)
         draft = Draft(draft.type, draft.data, self._asked.task)
-        await self._claim.commit(draft, change=change, answer=True, then=closed)
-        return settled[0].charged if settled else 0
+        await self._claim.commit(draft, change=end.change, answer=True, then=end.then)
+        return end.settled[0].charged if end.settled else 0
 
     async def settle(
         self, hold: Hold, cost: int | None, usage: Usage, outcome: str, about: dict[str, Any], seconds: float
@@ -257,12 +251,18 @@ class Booking:
         Args:
             cost: ``None``: what the provider counted is no count, so that all it could cost is charged.
         """
-        asked, claim, effect, at = self._asked, self._claim, self.effect, iso(self._claim.clock.now())
+        asked, claim, effect, shared = self._asked, self._claim, self.effect, self._shared
+        at = iso(claim.clock.now())
         values = outcome_of(claim.id, asked.task, asked.position, "done", outcome, at, seconds)
         data = {"tool": NAME, "position": asked.position, "status": "done", **about}
         status = HoldStatus.UNCONFIRMED if cost is None else HoldStatus.SETTLED
-        change, closed, _ = self._closing(hold, cost, status, usage, values)
+        end = ending(claim, self._access.credits, hold, cost, status, usage)
         draft = Draft("effect.outcome", data, asked.task)
+
+        def change(connection: Connection) -> None:
+            end.change(connection)
+            if shared.effects.settle(connection, values) != 1:
+                raise RecordDamaged(table="effects", id=asked.key, detail="no open intent")
 
         def known() -> None:
             if effect is not None:
@@ -270,8 +270,8 @@ class Booking:
 
         def written() -> None:
             known()
-            closed()
-            self._shared.at("effect.outcome")
+            end.then()
+            shared.at("effect.outcome")
 
         if cost is None or cost <= hold.amount:
             claim.check()
@@ -279,32 +279,6 @@ class Booking:
             known()
         else:
             await claim.commit(draft, change=change, answer=True, then=written)
-
-    def _closing(
-        self, hold: Hold, cost: int | None, status: HoldStatus, usage: Usage, values: dict[str, Any] | None = None
-    ) -> tuple[Change, Then, list[Settled]]:
-        """The end of a hold: the change, what follows from it, and what it gave once it was made."""
-        claim, shared, books = self._claim, self._shared, self._access.credits
-        at, tenant = iso(claim.clock.now()), hold.scopes.tenant
-        settled: list[Settled] = []
-
-        def change(connection: Connection) -> None:
-            ledger = books.ledger
-            if hold.amount:
-                settled[:] = [
-                    ledger.settle(connection, hold.id, cost, status=status, at=at, usage=usage, tenant=tenant)
-                ]
-            elif status is not HoldStatus.RELEASED:
-                settled[:] = [ledger.record(connection, hold, usage=usage)]
-            if values is not None and shared.effects.settle(connection, values) != 1:
-                raise RecordDamaged(table="effects", id=self._asked.key, detail="no open intent")
-
-        def closed() -> None:
-            claim.holds.discard(hold.id)
-            for each in settled:
-                books.settled(each)
-
-        return change, closed, settled
 
     async def end(self, status: str, outcome: str, problem: dict[str, Any], seconds: float) -> None:
         """Record that the call came to nothing, whether or not it was ever begun."""

@@ -213,13 +213,13 @@ class Entry:
         request, claim, shared = self._request, self._claim, self._shared
         at = iso(claim.clock.now())
         values = outcome_of(claim.id, request.task, request.position, status, outcome, at, seconds)
-        close, closed = (None, None) if self._toll is None else self._toll.closing(closing)
+        end = None if self._toll is None else self._toll.ending(closing)
         if self._toll is not None and self._toll.cost:
             data = {**data, "credits": self._toll.cost}
 
         def change(connection: Connection) -> None:
-            if close is not None:
-                close(connection)
+            if end is not None:
+                end.change(connection)
             if used is not None:
                 shared.approvals.use(connection, used, at)
             if shared.effects.settle(connection, values) != 1:
@@ -235,14 +235,15 @@ class Entry:
 
         def written() -> None:
             known()
-            if closed is not None:
-                closed()
+            if end is not None:
+                end.then()
 
         if self.rule is EffectRule.PURE and used is None:
-            claim.ride(draft, change, closed)
+            # What was held is free again as soon as it can be.
+            claim.ride(draft, change, None if end is None else end.then, soon=end is not None)
             known()
         else:
-            await claim.commit(draft, change=change, answer=True, then=known if closed is None else written)
+            await claim.commit(draft, change=change, answer=True, then=written)
         shared.at(kind)
 
     async def close(self, outcome: str, problem: dict[str, Any]) -> None:

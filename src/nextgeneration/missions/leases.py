@@ -21,7 +21,7 @@ from nextgeneration.missions.schema import Mission, MissionStatus
 from nextgeneration.missions.shared import Shared
 from nextgeneration.missions.tenure import Tenure
 from nextgeneration.storage.database import Connection
-from nextgeneration.storage.errors import RecordDamaged
+from nextgeneration.storage.errors import RecordDamaged, StorageError
 from nextgeneration.storage.sealed import seal
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class Lease(Tenure):
         await self.commit(Draft(kind, data or {}, task))
 
     async def flush(self) -> None:
-        """Write what waits for the next transaction; all that was to be written soon is on disk then."""
+        """Write what waits for the next transaction, after what is being written because it should be on disk soon."""
         if self._flushing is not None and not self._flushing.done():
             await asyncio.wait({self._flushing})
         if self._riders:
@@ -199,11 +199,15 @@ class Lease(Tenure):
         """A transaction failed: what rode with it goes with the next one, if there may be one."""
         if not isinstance(error, (LeaseLost, MissionEnded, RecordDamaged)):
             # What cannot be written because its record is gone would fail every later transaction too.
-            self._riders = riders.before(self._riders)
-            if riders.soon:
+            self._put_back(riders)
+            if riders.soon and not isinstance(error, StorageError):
+                # Whoever made the transaction was refused. A disk that takes nothing is not asked at every moment.
                 self._set_alarm()
         if isinstance(error, (LeaseLost, MissionCancelled, MissionEnded)):
             self.stop(error)
+
+    def _put_back(self, riders: _Riders) -> None:
+        self._riders = riders.before(self._riders)
 
     def _set_alarm(self) -> None:
         if self._alarm is None:
@@ -303,7 +307,7 @@ class Lease(Tenure):
 
         def given_back(left: tuple[int, str] | None) -> None:
             if left is None:
-                self._riders = riders.before(self._riders)
+                self._put_back(riders)
                 return
             for follow in riders.follow:
                 follow()

@@ -10,12 +10,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.credits.errors import HoldRefused
-from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Scopes, Settled, SoftWarning
+from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Scopes, SoftWarning
 from nextgeneration.credits.service import Credits
 from nextgeneration.credits.units import from_credits
-from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.tools import ToolSpec
+from nextgeneration.missions.holding import Ending, ending, hold_for
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.spending import agreed_to, asked_for, over_limit
 from nextgeneration.storage.database import Connection
@@ -134,12 +134,8 @@ class Toll:
                 raise
 
     def _begun(self) -> Hold:
-        claim = self._claim
-        claim.tries[self._key] += 1
-        number, at = claim.tries[self._key], iso(claim.clock.now())
-        about = (self.price, self._scopes, claim.attempt, at, self._limits)
-        self._hold = hold = Hold(f"{self._key}/{claim.attempt}.{number}", *about)
-        claim.holds.add(hold.id)
+        self._hold = hold = hold_for(self._claim, self._key, self.price, self._scopes, self._limits)
+        self._claim.holds.add(hold.id)
         return hold
 
     def _drop(self, hold: Hold) -> None:
@@ -161,28 +157,15 @@ class Toll:
         """The intent is on disk, and with it the hold."""
         self._written = True
 
-    def closing(
-        self, status: HoldStatus = HoldStatus.SETTLED
-    ) -> tuple[Callable[[Connection], None], Callable[[], None]]:
-        """The end of the hold: the change, and what follows once it is on disk. Nothing where none is open."""
-        hold, claim, books = self._hold, self._claim, self._books
+    def ending(self, status: HoldStatus = HoldStatus.SETTLED) -> Ending | None:
+        """The end of the hold, which is then this call's no more; ``None``: there is none."""
+        hold = self._hold
         if hold is None:
-            return (lambda _: None), (lambda: None)
+            return None
         self._hold = None
         self.charged = 0 if status is HoldStatus.RELEASED else hold.amount
-        at, settled = iso(claim.clock.now()), list[Settled]()
-
-        def change(connection: Connection) -> None:
-            cost = None if status is HoldStatus.UNCONFIRMED else self.charged
-            tenant = hold.scopes.tenant
-            settled[:] = [books.ledger.settle(connection, hold.id, cost, status=status, at=at, tenant=tenant)]
-
-        def closed() -> None:
-            claim.holds.discard(hold.id)
-            for each in settled:
-                books.settled(each)
-
-        return change, closed
+        cost = None if status is HoldStatus.UNCONFIRMED else self.charged
+        return ending(self._claim, self._books, hold, cost, status)
 
     async def give_back(self) -> None:
         """Release what was held for a call that is not made after all."""
@@ -195,11 +178,10 @@ class Toll:
     async def _end(self, status: HoldStatus, kind: str) -> None:
         """End the hold by itself. When that cannot be written, it is charged with the end of the attempt."""
         hold = self._hold
-        if hold is None or self._claim.over:
+        if hold is None or self._claim.over or (end := self.ending(status)) is None:
             return
-        change, closed = self.closing(status)
         draft = Draft(kind, {"hold": hold.id, "tool": self._name}, self._scopes.task)
         try:
-            await self._claim.commit(draft, change=change, answer=True, then=closed)
+            await self._claim.commit(draft, change=end.change, answer=True, then=end.then)
         except NGError as error:
             logger.warning("%s stays held: %s (%s)", hold.id, error, error.code)

@@ -54,7 +54,9 @@ class ModelRateLimited(ModelFailure):
     """The provider takes no more calls for now."""
 
     code = "NG-MODELS-002"
-    what = Texts("{model} takes no more calls for now: {detail}", "{model} ne prend plus d'appels : {detail}")
+    what = Texts(
+        "{model} takes no more calls for now: {detail}", "{model} ne prend plus d'appels pour l'instant : {detail}"
+    )
     mend = Texts(
         "Wait, run fewer agents at once, or name a second model it may fall back to.",
         "Attendez, lancez moins d'agents à la fois, ou nommez un second modèle de repli.",

@@ -110,7 +110,7 @@ class Storage:
         Args:
             op: the operation.
             then: called in the loop with the answer as soon as it is on disk, also when the caller was cancelled.
-            failed: the same with the error when it was not written. Neither may raise.
+            failed: the same with the error when it was not written. What one of them raises is raised here.
         """
         return await self._writer.do_whole(op, then, failed)
 

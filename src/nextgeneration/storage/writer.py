@@ -70,10 +70,14 @@ class Job(Generic[T]):
     def settle(self) -> None:
         """Hand the answer to the waiting coroutine. Runs in its loop."""
         future, error = self.future, self.error
-        if error is None and self.then is not None:
-            self.then(self.result)  # type: ignore[arg-type]
-        elif error is not None and self.failed is not None:
-            self.failed(error)
+        try:
+            if error is None and self.then is not None:
+                self.then(self.result)  # type: ignore[arg-type]
+            elif error is not None and self.failed is not None:
+                self.failed(error)
+        except Exception as defect:
+            # It is its caller's, and must not leave the others of its group without an answer.
+            error = defect
         if future is None or future.done():
             return
         if error is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from nextgeneration.credits.schema import HoldStatus, Limit, Scopes
 from nextgeneration.credits.service import Credits
@@ -24,6 +25,7 @@ from nextgeneration.missions.errors import (
 )
 from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest
 from nextgeneration.models.errors import BadModelRequest, ModelRateLimited, ModelUnreachable, StreamBroken
+from nextgeneration.storage.errors import RecordDamaged, StorageFull
 
 ASK = ModelRequest((Message("user", "how many?"),), max_output=100)
 WISH = Wish()
@@ -194,6 +196,36 @@ async def test_what_an_answer_cost_is_exact_when_the_mission_is_cancelled_right_
     assert await spent(bench) == (COST, 0), "the answer was read"
     (hold,) = await bench.credits.history()
     assert hold.status is HoldStatus.SETTLED
+
+
+async def test_a_hold_that_is_gone_is_damage_and_hinders_no_later_transaction(bench, think, storage):
+    await think(Model())
+    await bench.task().think(ASK, WISH)
+    await storage.write(lambda c: c.execute(text("DELETE FROM credit_holds")))
+    with pytest.raises(RecordDamaged, match="credit_holds"):
+        await bench.claim.flush()
+    await bench.claim.event("one.more")
+
+
+async def test_a_disk_that_takes_nothing_is_not_asked_again_at_every_moment(bench, think, storage, monkeypatch):
+    """What should be written soon then goes with the next transaction, or when the lease is looked after."""
+    await think(Model())
+    tries, before = [], storage.write_whole
+
+    async def full(_op: Any, _then: Any, failed: Any) -> Any:
+        tries.append(1)
+        failed(StorageFull())
+        raise StorageFull
+
+    task = bench.task()
+    await task.think(ASK, WISH)
+    monkeypatch.setattr(storage, "write_whole", full)
+    async with asyncio.timeout(30):
+        while not tries:
+            await asyncio.sleep(0.001)
+    assert bench.claim._alarm is None
+    monkeypatch.setattr(storage, "write_whole", before)
+    assert await spent(bench) == (COST, 0)
 
 
 async def test_what_a_model_said_comes_back_whole(bench, think):

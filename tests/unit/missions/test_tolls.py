@@ -225,7 +225,8 @@ async def test_a_call_in_doubt_was_charged_whatever_a_human_says_of_it(priced):
     await asyncio.gather(call, return_exceptions=True)
 
 
-async def test_a_cancelled_call_is_charged_as_unconfirmed(priced):
+async def under_way(priced: Any) -> asyncio.Task[Any]:
+    """A call of a tool that never answers."""
     begun = asyncio.Event()
 
     async def hangs(_args: Any, _context: Any) -> Any:
@@ -236,6 +237,11 @@ async def test_a_cancelled_call_is_charged_as_unconfirmed(priced):
     await priced.start()
     call = asyncio.create_task(priced.task().call("search", {}))
     await begun.wait()
+    return call
+
+
+async def test_a_cancelled_call_is_charged_as_unconfirmed(priced):
+    call = await under_way(priced)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     assert await books(priced) == (PRICE, 0)
@@ -243,16 +249,7 @@ async def test_a_cancelled_call_is_charged_as_unconfirmed(priced):
 
 
 async def test_a_mission_that_is_cancelled_leaves_nothing_held(priced):
-    begun = asyncio.Event()
-
-    async def hangs(_args: Any, _context: Any) -> Any:
-        begun.set()
-        await asyncio.sleep(3600)
-
-    priced.tool("search", hangs)
-    await priced.start()
-    call = asyncio.create_task(priced.task().call("search", {}))
-    await begun.wait()
+    call = await under_way(priced)
     await priced.missions.cancel(priced.claim.id, "human:ada")
     await asyncio.gather(call, return_exceptions=True)
     await priced.claim.release()

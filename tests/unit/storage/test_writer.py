@@ -180,6 +180,21 @@ async def test_a_cancelled_caller_of_a_whole_write_hears_of_it_when_the_answer_i
     assert rows(storage) == [1]
 
 
+async def test_a_defect_in_what_follows_is_its_callers_and_leaves_nobody_without_an_answer(either):
+    def stumbles(_answer):
+        raise KeyError("defect")
+
+    answers = await asyncio.gather(
+        either.write(put(1)),
+        either.write_whole(put(2), stumbles, stumbles),
+        either.write(put(3)),
+        return_exceptions=True,
+    )
+    assert answers[0] == answers[2] == 1
+    assert isinstance(answers[1], KeyError)
+    assert rows(either) == [1, 2, 3], "it was written"
+
+
 async def test_a_whole_write_that_fails_says_why_and_only_that_follows(either):
     answers, errors = [], []
 
