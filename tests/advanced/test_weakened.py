@@ -40,7 +40,7 @@ from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
 from nextgeneration.settings.tools import ToolSettings
 from nextgeneration.storage.database import Storage
-from nextgeneration.storage.writer import Transactions
+from nextgeneration.storage.sheet import Sheet
 from nextgeneration.supervisor.graph import MissionGraph
 from nextgeneration.templates.library import TemplateLibrary
 from nextgeneration.testing.clock import ManualClock
@@ -445,15 +445,7 @@ async def a_refused_write_leaves_nothing(bench: Bench) -> None:
 
 
 def a_failed_operation_is_not_undone(patch: Patch) -> None:
-    def one(self: Any, job: Any, done: list[Any], **_: Any) -> None:
-        try:
-            job.result = job.op(self._connection)
-        except BaseException as error:
-            job.error = error
-        else:
-            done.append(job)
-
-    patch.setattr(Transactions, "_one", one)
+    patch.setattr(Sheet, "undo", lambda self: None)
 
 
 # -- promise 13: containment is the kernel's, and never silently absent ------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,6 @@ from tests.advanced.test_weakened import Bench, Died, Patch, bench
 from nextgeneration.credits.ledger import Ledger
 from nextgeneration.credits.schema import Hold, Limit, Scopes, Settled
 from nextgeneration.credits.service import Credits
-from nextgeneration.credits.store import LedgerStore
 from nextgeneration.kernel.models import Message, ModelAnswer, ModelRequest, Usage, Wish
 from nextgeneration.missions.access import ModelAccess
 from nextgeneration.missions.claims import Claim
@@ -122,19 +120,15 @@ def the_dead_are_not_charged(patch: Patch) -> None:
 
 
 def every_settlement_counts(patch: Patch) -> None:
-    """The status is not looked at, nor the key of the postings, which alone would refuse a second settlement."""
-    settle, post = Ledger.settle, LedgerStore.post
-
-    def posted(self: Any, connection: Any, rows: Any) -> None:
-        with suppress(Exception):
-            post(self, connection, rows)
+    """The status is not looked at."""
+    settle = Ledger.settle
 
     def again(self: Any, connection: Any, hold_id: str, *args: Any, **about: Any) -> Settled:
+        # The ledger remembers nothing after a statement of this kind.
         connection.exec_driver_sql("UPDATE credit_holds SET status = 'held' WHERE id = ?", (hold_id,))
         return settle(self, connection, hold_id, *args, **about)
 
     patch.setattr(Ledger, "settle", again)
-    patch.setattr(LedgerStore, "post", posted)
 
 
 Scenario = Callable[[Bench], Awaitable[None]]

@@ -123,8 +123,9 @@ async def test_an_effect_is_settled_once(missions, storage):
         "e_at": "2028",
         "e_seconds": 1.5,
     }
-    assert await storage.write(lambda c: EFFECTS.settle(c, settled)) == 1
-    assert await storage.write(lambda c: EFFECTS.settle(c, settled | {"e_status": "failed"})) == 0
+    await storage.write(lambda c: EFFECTS.settle(c, settled))
+    with pytest.raises(RecordDamaged, match=f"{mission}/t1/1"):
+        await storage.write(lambda c: EFFECTS.settle(c, settled | {"e_status": "failed"}))
     assert await storage.write(lambda c: EFFECTS.again(c, again)) == 0
     (row,) = await storage.read(lambda c: EFFECTS.all(c, mission))
     values = effect(mission, 1, attempt=2, label="safe", args="y", started_at="2027", status="done")

@@ -1,16 +1,14 @@
 """The ledger: what may be spent is held first, in the caller's own transaction, and settled to what it cost.
 
-Each movement is a set of postings that cancel out: a hold moves its amount from ``available`` to ``held``, a
-settlement moves it on to ``spent`` and gives the rest back. Whom it concerns stands on the hold, so that a movement
-costs a few rows however many accounts count it. A running balance is kept for every account and period that a limit
+Each movement is one row whose postings cancel out: a hold moves its amount from ``available`` to ``held``, a settlement
+moves it on to ``spent`` and gives the rest back. Whom it concerns stands on the hold, so that a movement costs one row
+however many accounts count it. A running balance is kept for every account and period that a limit
 asked about; it is made from the holds when first asked for, and moves with every posting after that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any
 
 from nextgeneration.credits.errors import (
     AccountStopped,
@@ -24,7 +22,6 @@ from nextgeneration.credits.schema import (
     Hold,
     HoldStatus,
     Limit,
-    Period,
     ReportLine,
     Room,
     Scopes,
@@ -33,7 +30,7 @@ from nextgeneration.credits.schema import (
     Standing,
     checked,
 )
-from nextgeneration.credits.store import HoldRow, LedgerStore, Look, Row, Touched, touched
+from nextgeneration.credits.store import Balance, HoldRow, LedgerStore, Row, Touched, touched
 from nextgeneration.kernel.models import Usage
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.sealed import seal, unseal
@@ -43,7 +40,7 @@ NO_USAGE = Usage()
 _NOTHING = seal({})
 
 Applying = tuple[str, str, Limit]
-"""A limit that applies to a call, with the account and the period of it that count."""
+"""A limit that applies to a call, with the account and the kind of period of it that count."""
 
 
 class Ledger:
@@ -74,14 +71,14 @@ class Ledger:
         amount = checked("amount", hold.amount)
         where = touched(hold.scopes, hold.at)
         inline = _inline(hold.limits, where)
-        look = self._store.look(connection, where, [each[:2] for each in inline])
-        for account, by, overrun in look.stops:
+        for account, by, overrun in self._store.stopped(connection, where.tenant):
             if account in where.accounts:
                 raise AccountStopped(account=account, hold=by, overrun=overrun)
-        warnings = self._judged(self._standings(connection, where, look, inline, keep=True), amount)
+        balances = self._store.balances(connection, where)
+        warnings = self._judged(self._standings(connection, where, inline, balances, keep=True), amount)
         self._store.add(connection, _row(hold, HoldStatus.HELD, NO_USAGE))
-        self._store.post(connection, _postings(where.tenant, hold.id, "hold", hold.at, available=-amount, held=amount))
-        self._store.move(connection, where, 0, amount)
+        self._store.post(connection, (where.tenant, hold.id, "hold", -amount, amount, 0, hold.at))
+        self._store.move(connection, where.tenant, balances, 0, amount)
         return warnings
 
     def settle(
@@ -121,14 +118,12 @@ class Ledger:
         *names, attempt, held, held_at = found
         charge = held if known is None else known
         closed = (status.value, charge, usage.input, usage.output, usage.cached, _beside(usage), at)
-        if not self._store.settle(connection, tenant, hold_id, closed):
-            return self._earlier(connection, tenant, hold_id)
+        self._store.settle(connection, tenant, hold_id, closed)
         scopes = Scopes(tenant, *names)
         settled = Settled(hold_id, status, scopes, attempt, held, charge, usage, held_at, at)
-        postings = _postings(tenant, hold_id, "settle", at, available=held - charge, held=-held, spent=charge)
-        self._store.post(connection, postings)
+        self._store.post(connection, (tenant, hold_id, "settle", held - charge, -held, charge, at))
         where = touched(scopes, held_at)
-        self._store.move(connection, where, charge, -held)
+        self._store.move(connection, tenant, self._store.balances(connection, where), charge, -held)
         if settled.overrun:
             self._stop(connection, settled, where)
         return settled
@@ -181,18 +176,18 @@ class Ledger:
     ) -> tuple[Standing, ...]:
         """Every limit that applies to a call, and how much of it is used. Writes nothing."""
         where = touched(scopes, at)
-        inline = _inline(limits, where)
-        look = self._store.look(connection, where, [each[:2] for each in inline])
-        return tuple(self._standings(connection, where, look, inline))
+        return tuple(
+            self._standings(connection, where, _inline(limits, where), self._store.balances(connection, where))
+        )
 
     def room(self, connection: Connection, scopes: Scopes, at: str, limits: Iterable[Limit] = ()) -> Room | None:
         """What the hard limits leave for a call; ``None`` when none applies, nothing when an account is stopped."""
         where = touched(scopes, at)
         inline = _inline(limits, where)
-        look = self._store.look(connection, where, [each[:2] for each in inline])
-        if any(account in where.accounts for account, _, _ in look.stops):
+        if any(stop[0] in where.accounts for stop in self._store.stopped(connection, where.tenant)):
             return Room(left=0, free=0)
-        hard = [each for each in self._standings(connection, where, look, inline) if not each.limit.soft]
+        balances = self._store.balances(connection, where)
+        hard = [each for each in self._standings(connection, where, inline, balances) if not each.limit.soft]
         if not hard:
             return None
         return Room(max(min(each.cap - each.spent for each in hard), 0), min(each.left for each in hard))
@@ -235,27 +230,31 @@ class Ledger:
         return tuple(warnings)
 
     def _standings(
-        self, connection: Connection, where: Touched, look: Look, inline: Iterable[Applying], *, keep: bool = False
+        self,
+        connection: Connection,
+        where: Touched,
+        inline: Iterable[Applying],
+        balances: list[Balance],
+        *,
+        keep: bool = False,
     ) -> list[Standing]:
-        """Every limit that applies, and how much of it is used."""
+        """Every limit that applies, and how much of it is used; ``keep`` its balance from now on, in ``balances``."""
         found = []
-        for account, bucket, limit in (*inline, *_recorded(look, where)):
-            balance = look.balances.get((account, bucket))
-            if balance is None:
-                balance = self.balance(connection, where.tenant, account, bucket, keep=keep)
-                look.balances[account, bucket] = balance
-            found.append(Standing(limit, bucket, *balance))
+        buckets = where.buckets
+        for account, period, limit in (*inline, *self._store.limits(connection, where)):
+            bucket = buckets[period]
+            one = next((each for each in balances if each.account == account and each.bucket == bucket), None)
+            if one is None:
+                one = Balance(account, bucket, *self.balance(connection, where.tenant, account, bucket))
+                if keep:
+                    self._store.keep(connection, where.tenant, one)
+                    balances.append(one)
+            found.append(Standing(limit, bucket, one.spent, one.held, one.granted))
         return found
 
-    def balance(
-        self, connection: Connection, tenant: str, account: str, bucket: str, *, keep: bool
-    ) -> tuple[int, int, int]:
-        """``spent, held, granted`` of an account in a period, counted anew; kept from now on if told to."""
-        spent, held, granted = self._store.sums(connection, tenant, account, bucket)
-        if keep:
-            row = {"tenant": tenant, "account": account, "bucket": bucket}
-            self._store.keep(connection, row | {"spent": spent, "held": held, "granted": granted})
-        return spent, held, granted
+    def balance(self, connection: Connection, tenant: str, account: str, bucket: str) -> tuple[int, int, int]:
+        """``spent, held, granted`` of an account in a period, counted anew."""
+        return self._store.sums(connection, tenant, account, bucket)
 
     def _earlier(self, connection: Connection, tenant: str, hold_id: str) -> Settled:
         row = self._store.get(connection, tenant, hold_id)
@@ -266,7 +265,7 @@ class Ledger:
     def _stop(self, connection: Connection, settled: Settled, where: Touched) -> None:
         """Stop the model, whose worst cases are none, and every account whose limit this cost may have passed."""
         model = f"model:{settled.scopes.model}" if settled.scopes.model else ""
-        accounts = self._store.kept(connection, where) | {model} - {""}
+        accounts = {one.account for one in self._store.balances(connection, where)} | {model} - {""}
         about = {"tenant": settled.scopes.tenant, "hold_id": settled.id, "overrun": settled.overrun}
         open_ = {"at": settled.settled_at, "cleared_at": None, "cleared_by": None, "reason": None}
         rows = [about | open_ | {"account": account} for account in sorted(accounts)]
@@ -323,30 +322,11 @@ def _beside(usage: Usage) -> str:
     return seal(usage.as_data()) if beyond else _NOTHING
 
 
-def _postings(tenant: str, hold: str, step: str, at: str, **amounts: int) -> list[tuple[Any, ...]]:
-    """One movement: an entry for each account that it changes, in the order of the table's columns."""
-    return [(tenant, hold, step, account, amount, at) for account, amount in amounts.items() if amount]
-
-
 def _inline(limits: Iterable[Limit], where: Touched) -> list[Applying]:
     """The limits that come with the call."""
-    found = [(limit.account, where.buckets[limit.per], limit) for limit in limits]
+    found: list[Applying] = [(limit.account, limit.per, limit) for limit in limits]
     for account, _, limit in found:
         if account not in where.accounts:
-            raise LimitForeign(limit=limit.key, hold=", ".join(filter(None, where.accounts)))
+            raise LimitForeign(limit=limit.key, hold=", ".join(where.accounts))
         checked("limit", limit.amount)
     return found
-
-
-def _recorded(look: Look, where: Touched) -> list[Applying]:
-    """The recorded limits that apply."""
-    return [
-        (account, where.buckets[period], _limit(account, period, amount, soft))
-        for account, period, amount, soft in look.limits
-    ]
-
-
-@lru_cache(maxsize=2048)
-def _limit(account: str, period: str, amount: int, soft: int) -> Limit:
-    scope, _, name = account.partition(":")
-    return Limit(scope, name, amount, Period(period), bool(soft))

@@ -274,7 +274,7 @@ class Credits:
 
     def _standing(self, connection: Connection, limit: Limit, at: str) -> Standing:
         bucket = limit.per.bucket(at)
-        counted = self.ledger.balance(connection, self._tenant, limit.account, bucket, keep=False)
+        counted = self.ledger.balance(connection, self._tenant, limit.account, bucket)
         return Standing(limit, bucket, *counted)
 
     def _total(self, connection: Connection, since: str, filters: Mapping[str, str] | None = None) -> ReportLine:

@@ -5,7 +5,6 @@ Statements of the hot path are :class:`Prepared`; the others are plain Core.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,21 +16,17 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    column,
     delete,
     func,
     insert,
     literal_column,
     or_,
     select,
-    union_all,
     update,
-    values,
 )
-from sqlalchemy.exc import IntegrityError
 
 from nextgeneration.credits.errors import HoldKnown
-from nextgeneration.credits.schema import EACH, SCOPES, Period, Scopes
+from nextgeneration.credits.schema import EACH, SCOPES, Limit, Period, Scopes
 from nextgeneration.credits.tables import (
     credit_balances,
     credit_grants,
@@ -42,6 +37,7 @@ from nextgeneration.credits.tables import (
 )
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.prepared import Prepared, word
+from nextgeneration.storage.sheet import remembered
 
 Row = Any
 Values = dict[str, Any]
@@ -67,18 +63,28 @@ class Touched(NamedTuple):
     """What a charge counts in.
 
     Attributes:
-        accounts: one a scope and task above, empty where there is none.
-        buckets: the period of each kind.
+        accounts: one a scope and task above.
+        hour: the hour of the charge.
     """
 
     tenant: str
     accounts: tuple[str, ...]
-    buckets: dict[str, str]
+    hour: str
+
+    @property
+    def buckets(self) -> dict[str, str]:
+        """The period of each kind."""
+        return _buckets(self.hour)
 
 
 def touched(scopes: Scopes, at: str) -> Touched:
     """What a charge at ``at`` counts in."""
-    return Touched(scopes.tenant, scopes.accounts(), _buckets(Period.HOUR.bucket(at)))
+    return Touched(scopes.tenant, _accounts(scopes), Period.HOUR.bucket(at))
+
+
+@lru_cache(maxsize=1024)
+def _accounts(scopes: Scopes) -> tuple[str, ...]:
+    return tuple(filter(None, scopes.accounts()))
 
 
 @lru_cache(maxsize=8)
@@ -108,77 +114,47 @@ class HoldRow(NamedTuple):
     settled_at: str | None
 
 
-class Look(NamedTuple):
-    """What the books say before a hold.
+class OpenHold(NamedTuple):
+    """What a hold says whose call is under way."""
 
-    Attributes:
-        stops: ``account, hold_id, overrun`` of what is stopped, whomever it concerns.
-        limits: ``account, period, amount, soft`` of the recorded limits that apply, on the accounts of the charge.
-        balances: ``spent, held, granted`` by account and bucket, as far as they are kept.
-    """
+    user: str
+    agent: str
+    mission: str
+    task: str
+    model: str
+    attempt: int
+    amount: int
+    at: str
 
-    stops: list[tuple[str, str, int]]
-    limits: list[tuple[str, str, int, int]]
-    balances: dict[tuple[str, str], tuple[int, int, int]]
+
+class Balance:
+    """What an account has spent and holds in one period, as of all that was put on the sheet."""
+
+    __slots__ = ("account", "bucket", "granted", "held", "spent")
+
+    def __init__(self, account: str, bucket: str, spent: int, held: int, granted: int) -> None:
+        self.account = account
+        self.bucket = bucket
+        self.spent = spent
+        self.held = held
+        self.granted = granted
 
 
-_STOP, _LIMIT, _BALANCE = range(3)
+RecordedLimit = tuple[str, str, Limit]
+"""An account that a recorded limit applies to, the kind of its period, and the limit as if it were its own."""
 
 
 @lru_cache(maxsize=64)
-def _looking(accounts: int, asked: int) -> Prepared:
-    """Open stops, recorded limits and balances of so many accounts, in one statement.
-
-    A limit is found by its key and brings its balance along: that is half of what lists of accounts in each would cost.
-
-    Args:
-        accounts: how many the charge concerns.
-        asked: balances that are looked at besides, because a limit comes with the call.
-    """
-    tenant: BindParameter[str] = bindparam("c_tenant", type_=Text)
-    nothing: ColumnElement[int] = literal_column("0")
-    mine = (
-        values(column("said", Text), column("account", Text), name="mine")
-        .data([*zip(_many("s", accounts), _many("a", accounts), strict=True), *_everyone(accounts)])
-        .cte("mine")
-    )
-    soft = case((_L.kind == word("soft"), literal_column("1")), else_=nothing)
-    bucket = case(*((_L.period == word(period), bindparam(f"b_{period}")) for period in Period))
-    kept = and_(_B.tenant == tenant, _B.account == mine.c.account, _B.bucket == bucket)
-    said = mine.join(credit_limits, and_(_L.tenant == tenant, _L.account == mine.c.said))
-    limits = (
-        select(_kind(_LIMIT), mine.c.account, _L.period, _L.amount, soft, _B.spent, _B.held, _B.granted)
-        .select_from(said.outerjoin(credit_balances, kept))
-        .where(mine.c.account != word(""))
-    )
-    stops = select(_kind(_STOP), _S.account, _S.hold_id, _S.overrun, *[nothing] * 4).where(
-        _S.tenant == tenant, _S.cleared_at.is_(None)
-    )
-    balances = (
-        select(_kind(_BALANCE), _B.account, _B.bucket, nothing, nothing, _B.spent, _B.held, _B.granted).where(
-            _B.tenant == tenant, _B.account == bindparam(f"i{n}"), _B.bucket == bindparam(f"j{n}")
-        )
-        for n in range(asked)
-    )
-    return Prepared(union_all(limits, stops, *balances))
+def _limits_on(names: int) -> Prepared:
+    mine = (_L.tenant == bindparam("c_tenant"), _L.account.in_(_many("a", names)))
+    return Prepared(select(_L.account, _L.period, _L.amount, _L.kind).where(*mine).order_by(_L.account, _L.period))
 
 
-def _kind(number: int) -> ColumnElement[int]:
-    return literal_column(str(number))
-
-
-def _everyone(accounts: int) -> list[tuple[ColumnElement[str], ColumnElement[str]]]:
-    """What a limit on everyone's own account is recorded for, with each account of a charge that it limits."""
-    scopes = [*SCOPES, *["task"] * (accounts - len(SCOPES))]
-    return [(word(f"{scope}:{EACH}"), bindparam(f"a{n}", type_=Text)) for n, scope in enumerate(scopes)]
-
-
-@lru_cache(maxsize=16)
-def _moving(accounts: int) -> Prepared:
-    """Adds to every balance that is kept of so many accounts."""
+@lru_cache(maxsize=64)
+def _balances_of(accounts: int) -> Prepared:
     kept = (_B.account.in_(_many("a", accounts)), _B.bucket.in_(_many("b", len(Period))))
-    change = {"spent": _B.spent + bindparam("c_spent"), "held": _B.held + bindparam("c_held")}
-    return Prepared(update(credit_balances).where(_B.tenant == bindparam("c_tenant"), *kept).values(change))
+    columns = (_B.account, _B.bucket, _B.spent, _B.held, _B.granted)
+    return Prepared(select(*columns).where(_B.tenant == bindparam("c_tenant"), *kept))
 
 
 # Always true. Without it SQLite reads all the tenant's holds instead of the index that has the mission's.
@@ -209,11 +185,47 @@ def _sums(scope: str, *, bounded: bool) -> Prepared:
     return Prepared(select(spent, held, granted.scalar_subquery()).where(*wanted))
 
 
+_HOURS = "hours"
+
+
+def _known_hold(row: HoldRow, _: Exception | None) -> HoldKnown:
+    return HoldKnown(hold=row.id)
+
+
+def _not_open(values: tuple[Any, ...], _: Exception | None) -> RecordDamaged:
+    return RecordDamaged(table="credit_holds", id=values[-1], detail="not as it was read")
+
+
+def _known_balance(row: tuple[Any, ...], _: Exception | None) -> RecordDamaged:
+    return RecordDamaged(table="credit_balances", id=f"{row[1]}/{row[2]}", detail="kept before")
+
+
+def _no_balance(values: tuple[Any, ...], _: Exception | None) -> RecordDamaged:
+    return RecordDamaged(table="credit_balances", id=f"{values[-2]}/{values[-1]}", detail="not as it was read")
+
+
+@lru_cache(maxsize=2048)
+def _limit(account: str, period: str, amount: int, *, soft: bool) -> Limit:
+    scope, _, name = account.partition(":")
+    return Limit(scope, name, amount, Period(period), soft)
+
+
 class LedgerStore:
     """Holds with their postings, and the balances of what is limited."""
 
     _ADD = Prepared(insert(credit_holds), [column.name for column in credit_holds.columns])
-    _POST = Prepared(insert(ledger_entries), [column.name for column in ledger_entries.columns])
+    _POST = Prepared(insert(ledger_entries), [c.name for c in ledger_entries.columns if c.name != "number"])
+    _MOVE = Prepared(
+        update(credit_balances)
+        .where(
+            _B.tenant == bindparam("c_tenant"), _B.account == bindparam("c_account"), _B.bucket == bindparam("c_bucket")
+        )
+        .values(spent=_B.spent + bindparam("c_spent"), held=_B.held + bindparam("c_held")),
+        key=3,
+    )
+    _STOPS = Prepared(
+        select(_S.account, _S.hold_id, _S.overrun).where(_S.tenant == bindparam("c_tenant"), _S.cleared_at.is_(None))
+    )
     _SETTLE = Prepared(
         update(credit_holds)
         .where(_H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id"), _H.status == word(HELD))
@@ -237,45 +249,78 @@ class LedgerStore:
     _SUMS: ClassVar = {(scope, bounded): _sums(scope, bounded=bounded) for scope in SCOPES for bounded in (False, True)}
     _KEEP = Prepared(insert(credit_balances), [column.name for column in credit_balances.columns])
 
-    def look(self, connection: Connection, where: Touched, asked: Sequence[tuple[str, str]] = ()) -> Look:
-        """What stops a hold, limits it, and is spent and held already.
+    def stopped(self, connection: Connection, tenant: str) -> list[Row]:
+        """``account, hold_id, overrun`` of what is stopped."""
+        known = remembered(connection, "credit_stops")
+        stops: list[Row] | None = known.get(tenant)
+        if stops is None:
+            stops = known[tenant] = self._STOPS.look(connection, (tenant,))
+        return stops
 
-        Args:
-            connection: inside the caller's transaction.
-            where: what the hold counts in.
-            asked: account and bucket of the limits that come with the call.
+    def limits(self, connection: Connection, where: Touched) -> list[RecordedLimit]:
+        """The recorded limits that apply, also those on everyone's own account."""
+        known = remembered(connection, "credit_limits")
+        key = where[:2]
+        found: list[RecordedLimit] | None = known.get(key)
+        if found is None:
+            tenant, accounts = key
+            names = {account: (account, f"{account.partition(':')[0]}:{EACH}") for account in accounts}
+            new = list(dict.fromkeys(name for pair in names.values() for name in pair if (tenant, name) not in known))
+            if new:
+                known.update({(tenant, name): [] for name in new})
+                for account, period, amount, kind in _limits_on(len(new)).look(connection, (tenant, *new)):
+                    known[tenant, account].append((period, amount, kind == "soft"))
+            found = known[key] = [
+                (account, period, _limit(account, period, amount, soft=soft))
+                for account, pair in names.items()
+                for name in pair
+                for period, amount, soft in known[tenant, name]
+            ]
+        return found
+
+    def balances(self, connection: Connection, where: Touched) -> list[Balance]:
+        """The balances that are kept of what is touched."""
+        known = remembered(connection, "credit_balances")
+        tenant, accounts, hour = where
+        new = [account for account in accounts if (tenant, account, hour) not in known]
+        if new:
+            self._remember(connection, known, where, new)
+        return [one for account in accounts for one in known[tenant, account, hour]]
+
+    def _remember(self, connection: Connection, known: dict[Any, Any], where: Touched, new: list[str]) -> None:
+        """Read the balances that are kept of accounts of which nothing is remembered in this hour."""
+        tenant, _, hour = where
+        hours = known.setdefault(_HOURS, set())
+        statement, values = _balances_of(len(new)), (tenant, *new, *where.buckets.values())
+        # What is remembered of an account in another hour may have begun to be kept on this very sheet.
+        rows = (statement.look if hour in hours else statement.all)(connection, values)
+        hours.add(hour)
+        known.update({(tenant, account, hour): [] for account in new})
+        for row in rows:
+            one = known.setdefault((tenant, *row[:2], None), Balance(*row))
+            known[tenant, one.account, hour].append(one)
+
+    def keep(self, connection: Connection, tenant: str, one: Balance) -> None:
+        """Begin to keep a balance.
+
+        Raises:
+            RecordDamaged: one is kept that was not found.
         """
-        tenant, accounts, buckets = where
-        pairs = [name for account in accounts for name in (account, account)]
-        given = (*pairs, *accounts, tenant, tenant, *buckets.values(), tenant)
-        for pair in asked:
-            given += (tenant, *pair)
-        look = Look([], [], {})
-        for kind, account, name, amount, soft, spent, held, granted in (
-            _looking(len(accounts), len(asked)).run(connection, given).fetchall()
-        ):
-            if kind == _STOP:
-                look.stops.append((account, name, amount))
-                continue
-            if kind == _LIMIT:
-                look.limits.append((account, name, amount, soft))
-                name = buckets[name]
-            if spent is not None:
-                look.balances[account, name] = (spent, held, granted)
-        return look
+        known = remembered(connection, "credit_balances")
+        row = (tenant, one.account, one.bucket, one.spent, one.held, one.granted)
+        self._KEEP.later(connection, row, _known_balance)
+        known[tenant, one.account, one.bucket, None] = one
+        for hour in known.get(_HOURS, ()):
+            of_account = known.get((tenant, one.account, hour))
+            if of_account is not None and one.bucket in _buckets(hour).values():
+                of_account.append(one)
 
-    def kept(self, connection: Connection, where: Touched) -> set[str]:
-        """The accounts of which a balance is kept."""
-        buckets = list(where.buckets.values())
-        wanted = select(_B.account).where(
-            _B.tenant == where.tenant, _B.account.in_(where.accounts), _B.bucket.in_(buckets)
-        )
-        return set(connection.execute(wanted).scalars())
-
-    def move(self, connection: Connection, where: Touched, spent: int, held: int) -> None:
-        """Add to every balance that is kept of what is touched."""
-        tenant, accounts, buckets = where
-        _moving(len(accounts)).run(connection, (spent, held, tenant, *accounts, *buckets.values()))
+    def move(self, connection: Connection, tenant: str, balances: list[Balance], spent: int, held: int) -> None:
+        """Add to balances that are kept."""
+        for one in balances:
+            one.spent += spent
+            one.held += held
+            self._MOVE.later(connection, (spent, held, tenant, one.account, one.bucket), _no_balance)
 
     def add(self, connection: Connection, row: HoldRow) -> None:
         """Insert a hold.
@@ -283,25 +328,17 @@ class LedgerStore:
         Raises:
             HoldKnown: there is one with this id.
         """
-        try:
-            self._ADD.run(connection, row)
-        except IntegrityError:
-            raise HoldKnown(hold=row.id) from None
+        self._ADD.later(connection, row, _known_hold)
+        if row.status == HELD:
+            about = OpenHold(row.user, row.agent, row.mission, row.task, row.model, row.attempt, row.amount, row.at)
+            remembered(connection, "credit_holds")[row.tenant, row.id] = about
 
-    def post(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-        """Insert the postings of one movement, given in the order of the table's columns.
+    def post(self, connection: Connection, row: tuple[Any, ...]) -> None:
+        """Insert a movement, ``tenant, hold_id, step, available, held, spent, at``."""
+        self._POST.later(connection, row)
 
-        Raises:
-            RecordDamaged: the movement was posted before, and its hold does not say so.
-        """
-        if rows:
-            try:
-                self._POST.many(connection, rows)
-            except IntegrityError:
-                raise RecordDamaged(table="ledger_entries", id=rows[0][1], detail="posted before") from None
-
-    def settle(self, connection: Connection, tenant: str, hold: str, closed: tuple[Any, ...]) -> bool:
-        """Close a hold; whether it was open.
+    def settle(self, connection: Connection, tenant: str, hold: str, closed: tuple[Any, ...]) -> None:
+        """Close a hold that is open.
 
         Args:
             connection: inside the caller's transaction.
@@ -309,11 +346,17 @@ class LedgerStore:
             hold: its id.
             closed: ``status, charged, input, output, cached, usage, settled_at``.
         """
-        return self._SETTLE.changed(connection, (*closed, tenant, hold)) == 1
+        self._SETTLE.later(connection, (*closed, tenant, hold), _not_open)
+        remembered(connection, "credit_holds")[tenant, hold] = None
 
-    def unsettled(self, connection: Connection, tenant: str, hold: str) -> Row:
-        """``user, agent, mission, task, model, attempt, amount, at`` of a hold that is open, or ``None``."""
-        return self._OPEN.first(connection, (tenant, hold))
+    def unsettled(self, connection: Connection, tenant: str, hold: str) -> OpenHold | None:
+        """A hold that is open, or ``None``."""
+        known = remembered(connection, "credit_holds")
+        if (tenant, hold) in known:
+            found: OpenHold | None = known[tenant, hold]
+            return found
+        rows = self._OPEN.look(connection, (tenant, hold))
+        return OpenHold(*rows[0]) if rows else None
 
     def get(self, connection: Connection, tenant: str, hold: str) -> Row:
         """One hold, or ``None``."""
@@ -335,18 +378,6 @@ class LedgerStore:
         values |= {"c_below": f"{task}/", "c_length": len(task) + 1}
         spent, held, granted = self._SUMS[scope, bool(bucket)].first(connection, values)
         return int(spent), int(held), int(granted)
-
-    def keep(self, connection: Connection, row: Values) -> None:
-        """Begin to keep a balance.
-
-        Raises:
-            RecordDamaged: one is kept that was not found.
-        """
-        try:
-            self._KEEP.run(connection, row)
-        except IntegrityError:
-            where = f"{row['account']}/{row['bucket']}"
-            raise RecordDamaged(table="credit_balances", id=where, detail="kept before") from None
 
     _DEAD = Prepared(
         select(_H.id)
@@ -375,7 +406,8 @@ class LedgerStore:
 
     def stop(self, connection: Connection, rows: list[Values]) -> None:
         """Stop accounts."""
-        connection.execute(insert(credit_stops), rows)
+        if rows:
+            connection.execute(insert(credit_stops), rows)
 
     def stops(self, connection: Connection, tenant: str) -> list[Row]:
         """``account, hold_id, overrun, at`` of what is stopped."""
@@ -461,23 +493,14 @@ class ReportStore:
         return list(connection.execute(statement.order_by(order, name)))
 
     def unbalanced(self, connection: Connection, tenant: str) -> list[Row]:
-        """``hold_id, step, sum`` of the movements whose postings do not cancel out."""
-        total = func.sum(_E.amount)
-        wanted = select(_E.hold_id, _E.step, total).where(_E.tenant == tenant)
-        return list(connection.execute(wanted.group_by(_E.hold_id, _E.step).having(total != 0)))
+        """``hold_id, step, sum`` of the movements that do not cancel out."""
+        total = _E.available + _E.held + _E.spent
+        return list(connection.execute(select(_E.hold_id, _E.step, total).where(_E.tenant == tenant, total != 0)))
 
     def posted(self, connection: Connection, tenant: str) -> list[Row]:
         """Every hold and posted id: its row's ``status, amount, charged``, accounts, and what its postings say."""
-        said = (
-            select(
-                _E.hold_id,
-                func.sum(case((_E.account == HELD, _E.amount), else_=0)).label("held"),
-                func.sum(case((_E.account == "spent", _E.amount), else_=0)).label("spent"),
-            )
-            .where(_E.tenant == tenant)
-            .group_by(_E.hold_id)
-            .subquery()
-        )
+        sums = (func.sum(_E.held).label("held"), func.sum(_E.spent).label("spent"))
+        said = select(_E.hold_id, *sums).where(_E.tenant == tenant).group_by(_E.hold_id).subquery()
         known = select(
             _H.id, _H.status, _H.amount, _H.charged, _H.at, *(credit_holds.c[name] for name in _SCOPED),
             func.coalesce(said.c.held, 0).label("posted_held"),

@@ -6,7 +6,7 @@ Times that share a beginning lie in one period, so a balance's ``bucket`` is tha
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, BigInteger, Column, Index, Integer, Table, event
+from sqlalchemy import DDL, BigInteger, CheckConstraint, Column, Index, Integer, Table, event
 
 from nextgeneration.storage.tables import maybe, metadata, tenant, text
 
@@ -39,15 +39,20 @@ credit_holds = Table(
     Index(None, "tenant", "mission", "attempt"),
 )
 
+# A movement is one row. Nothing but the audit looks for those of one hold, and it reads them all: they have no key but
+# their number, so they are appended, whichever hold they belong to.
 ledger_entries = Table(
     "ledger_entries",
     metadata,
-    tenant(primary_key=True),
-    text("hold_id", primary_key=True),
-    text("step", primary_key=True),
-    text("account", primary_key=True),
-    Column("amount", BigInteger, nullable=False),
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    tenant(),
+    text("hold_id"),
+    text("step"),
+    Column("available", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
     text("at"),
+    CheckConstraint("available + held + spent = 0", name="balanced"),
 )
 
 credit_limits = Table(

@@ -261,8 +261,7 @@ class Booking:
 
         def change(connection: Connection) -> None:
             end.change(connection)
-            if shared.effects.settle(connection, values) != 1:
-                raise RecordDamaged(table="effects", id=asked.key, detail="no open intent")
+            shared.effects.settle(connection, values)
 
         def known() -> None:
             if effect is not None:
@@ -302,8 +301,8 @@ class Booking:
         def change(connection: Connection) -> None:
             if fresh:
                 shared.effects.add(connection, row_of(ended, claim.id, shared.tenant))
-            elif shared.effects.settle(connection, values) != 1:
-                raise RecordDamaged(table="effects", id=asked.key, detail="no open intent")
+            else:
+                shared.effects.settle(connection, values)
 
         kind = "effect.refused" if status == "refused" else "effect.outcome"
         draft = Draft(kind, about, asked.task)

@@ -222,8 +222,7 @@ class Entry:
                 end.change(connection)
             if used is not None:
                 shared.approvals.use(connection, used, at)
-            if shared.effects.settle(connection, values) != 1:
-                raise RecordDamaged(table="effects", id=request.key, detail="no open intent")
+            shared.effects.settle(connection, values)
 
         about = {"tool": request.name, "position": request.position, "status": status}
         kind = "effect.refused" if status == "refused" else "effect.outcome"

@@ -11,7 +11,7 @@ import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from nextgeneration.events.schema import Event
 from nextgeneration.kernel.clock import iso
@@ -46,6 +46,16 @@ class Draft:
     type: str
     data: Mapping[str, Any] = field(default_factory=dict)
     task: str | None = None
+
+
+class Noted(NamedTuple):
+    """An event as its row has it behind its mission and number."""
+
+    tenant: str
+    at: str
+    type: str
+    task: str | None
+    data: str
 
 
 @dataclass(slots=True)
@@ -226,35 +236,21 @@ class Lease(Tenure):
             # Whoever writes next meets it too, and says so.
             logger.debug("%s: %s", self.id, error)
 
-    def _append(
-        self, connection: Connection, rows: list[dict[str, Any]], changes: Sequence[Change], length: int
-    ) -> None:
-        for place, row in enumerate(rows, length - len(rows) + 1):
-            row["seq"] = place
-        self._shared.missions.append(connection, rows)
+    def _append(self, connection: Connection, rows: Sequence[Noted], changes: Sequence[Change], length: int) -> None:
+        numbered = [(self.id, place, *row) for place, row in enumerate(rows, length - len(rows) + 1)]
+        self._shared.missions.append(connection, numbered)
         for part in changes:
             part(connection)
 
-    def _rows(self, drafts: Sequence[Draft]) -> list[dict[str, Any]]:
+    def _rows(self, drafts: Sequence[Draft]) -> list[Noted]:
         if not drafts:
             return []
-        at = iso(self.clock.now())
-        tenant = self.mission.tenant
-        return [
-            {
-                "mission_id": self.id,
-                "tenant": tenant,
-                "at": at,
-                "type": draft.type,
-                "task_id": draft.task,
-                "data": seal(draft.data),
-            }
-            for draft in drafts
-        ]
+        at, tenant = iso(self.clock.now()), self.mission.tenant
+        return [Noted(tenant, at, draft.type, draft.task, seal(draft.data)) for draft in drafts]
 
-    def _publish(self, drafts: Sequence[Draft], rows: Sequence[dict[str, Any]], length: int) -> None:
+    def _publish(self, drafts: Sequence[Draft], rows: Sequence[Noted], length: int) -> None:
         for place, (draft, row) in enumerate(zip(drafts, rows, strict=True), length - len(rows) + 1):
-            self._shared.bus.publish(Event(self.id, place, row["at"], draft.type, draft.task, dict(draft.data)))
+            self._shared.bus.publish(Event(self.id, place, row.at, draft.type, draft.task, dict(draft.data)))
 
     async def _leave(
         self,
@@ -321,7 +317,7 @@ class Lease(Tenure):
         self,
         connection: Connection,
         drafts: list[Draft],
-        rows: list[dict[str, Any]],
+        rows: list[Noted],
         length: int,
         by: str,
         *,

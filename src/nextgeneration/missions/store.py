@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from nextgeneration.kernel.errors import NGError
 from nextgeneration.missions.errors import GrantMismatch
 from nextgeneration.missions.tables import (
     approvals,
@@ -42,6 +43,7 @@ from nextgeneration.missions.tables import (
 )
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.prepared import Prepared, word
+from nextgeneration.storage.sheet import remembered
 
 Row = Any
 """A row, or ``None`` where none was found: its values by index, and by name when it comes from Core."""
@@ -61,9 +63,33 @@ def _given(name: str) -> BindParameter[str]:
     return bindparam(name, type_=Text)
 
 
-def _refused(table: str, row: Values, error: IntegrityError, *names: str) -> RecordDamaged:
+def _refused(table: str, row: Values, names: Sequence[str], error: Exception | None) -> RecordDamaged:
     """What it means that a row finds another one in its place, or no mission: the database is damaged."""
-    return RecordDamaged(table=table, id="/".join(str(row[name]) for name in names), detail=str(error.orig))
+    detail = str(getattr(error, "orig", error))
+    return RecordDamaged(table=table, id="/".join(str(row[name]) for name in names), detail=detail)
+
+
+def _known_effect(row: tuple[Any, ...], error: Exception | None) -> NGError:
+    effect = dict(zip(_EFFECT, row, strict=True))
+    if effect["approval_id"] is None:
+        return _refused("effects", effect, ("mission_id", "task_id", "position"), error)
+    return GrantMismatch(approval=effect["approval_id"], tool=effect["name"])
+
+
+def _no_intent(values: tuple[Any, ...], _: Exception | None) -> RecordDamaged:
+    return RecordDamaged(table="effects", id="/".join(map(str, values[-3:])), detail="no open intent")
+
+
+def _known_event(row: tuple[Any, ...], error: Exception | None) -> RecordDamaged:
+    return _refused("journal", dict(zip(_JOURNAL, row, strict=True)), ("mission_id", "seq"), error)
+
+
+def _known_task(row: tuple[Any, ...], error: Exception | None) -> RecordDamaged:
+    return _refused("tasks", dict(zip(_TASKS, row, strict=True)), ("mission_id", "task_id"), error)
+
+
+def _moved(values: tuple[Any, ...], _: Exception | None) -> RecordDamaged:
+    return RecordDamaged(table="missions", id=values[-2], detail="not as it was read")
 
 
 def _like(text: str) -> str:
@@ -75,15 +101,17 @@ def _named(row: Row) -> Values | None:
 
 
 _COLUMNS = tuple(_names(missions))
+_JOURNAL = tuple(_names(journal))
+_TASKS = tuple(_names(tasks))
+_EFFECT = tuple(_names(effects))
 _M = missions.c
 _E = effects.c
 _A = approvals.c
 
 _HELD = and_(_M.id == bindparam("m_id"), _M.attempt == bindparam("m_attempt"), _M.status == word("running"))
-_COUNTED = {
-    "seq": _M.seq + bindparam("m_events"),
-    "tool_calls": _M.tool_calls + bindparam("m_calls"),
-}
+_SEQ, _CALLS = 3, 4
+"""Where they stand among what is remembered of a mission."""
+
 _FREED: dict[str, Any] = {"holder": None, "lease_until": None, "seconds": bindparam("m_seconds")}
 
 
@@ -94,14 +122,17 @@ class MissionStore:
     _APPEND = _insert(journal)
     _TASK = _insert(tasks)
     _PIN = _insert(pins)
-    _FENCE = Prepared(update(missions).where(_HELD, _M.cancelled_by.is_(None)).values(_COUNTED).returning(_M.seq))
-    _FENCE_CALL = Prepared(
-        update(missions)
-        .where(_HELD, _M.cancelled_by.is_(None), _M.tool_calls + bindparam("m_calls") <= _M.tool_limit)
-        .values(_COUNTED)
-        .returning(_M.seq)
+    _STANDING = Prepared(
+        select(_M.attempt, _M.status, _M.cancelled_by, _M.seq, _M.tool_calls, _M.tool_limit).where(
+            _M.id == bindparam("m_id")
+        )
     )
-    _FENCE_ANSWER = Prepared(update(missions).where(_HELD).values(_COUNTED).returning(_M.seq))
+    _COUNT = Prepared(
+        update(missions)
+        .where(_HELD)
+        .values(seq=_M.seq + bindparam("m_events"), tool_calls=_M.tool_calls + bindparam("m_calls")),
+        key=2,
+    )
     _GET = Prepared(select(missions).where(_M.id == bindparam("m_id"), _M.tenant == bindparam("m_tenant")))
     _DOCUMENT = _insert(documents)
     _REWRITE = Prepared(
@@ -218,26 +249,30 @@ class MissionStore:
 
         An answer is taken although the mission is being cancelled: what happened is recorded.
         """
-        counted = (events, calls, mission, attempt)
-        if calls and not answer:
-            row = self._FENCE_CALL.first(connection, (*counted, calls))
-        else:
-            row = (self._FENCE_ANSWER if answer else self._FENCE).first(connection, counted)
-        return None if row is None else int(row[0])
+        known = remembered(connection, "missions")
+        standing = known.get(mission)
+        if standing is None:
+            found = self._STANDING.look(connection, (mission,))
+            if not found:
+                return None
+            standing = known[mission] = list(found[0])
+        holder, status, cancelled_by, seq, made, limit = standing
+        if holder != attempt or status != "running":
+            return None
+        if not answer and (cancelled_by is not None or (calls and made + calls > limit)):
+            return None
+        standing[_SEQ], standing[_CALLS] = seq + events, made + calls
+        self._COUNT.later(connection, (events, calls, mission, attempt), _moved)
+        return int(seq + events)
 
-    def append(self, connection: Connection, rows: list[Values]) -> None:
-        """Journal events; their numbers come from the fence.
+    def append(self, connection: Connection, rows: Iterable[Values | tuple[Any, ...]]) -> None:
+        """Journal events, by name or in the order of the table's columns; their numbers come from the fence.
 
         Raises:
             RecordDamaged: the journal does not end where the mission says it does.
         """
-        try:
-            if len(rows) == 1:
-                self._APPEND.run(connection, rows[0])
-            elif rows:
-                self._APPEND.many(connection, rows)
-        except IntegrityError as error:
-            raise _refused("journal", rows[0], error, "mission_id", "seq") from None
+        for row in rows:
+            self._APPEND.later(connection, row, _known_event)
 
     def renew(self, connection: Connection, mission: str, attempt: int, until: str, seconds: float) -> Row:
         """Extend the lease; a row with who cancelled, or ``None`` when the lease is lost."""
@@ -292,7 +327,7 @@ class MissionStore:
             try:
                 self._DOCUMENT.run(connection, row)
             except IntegrityError as error:
-                raise _refused("documents", row, error, "mission_id", "name") from None
+                raise _refused("documents", row, ("mission_id", "name"), error) from None
 
     def documents(self, connection: Connection, mission: str) -> dict[str, str]:
         """A mission's documents by name."""
@@ -306,11 +341,8 @@ class MissionStore:
         Raises:
             RecordDamaged: one of them is there already.
         """
-        if rows:
-            try:
-                self._TASK.many(connection, rows)
-            except IntegrityError as error:
-                raise _refused("tasks", rows[0], error, "mission_id", "task_id") from None
+        for row in rows:
+            self._TASK.later(connection, row, _known_task)
 
     def tasks(self, connection: Connection, mission: str) -> list[Row]:
         """``task_id, agent, template, revision, status, plan, report`` in the order of the plan."""
@@ -318,10 +350,9 @@ class MissionStore:
         columns = (c.task_id, c.agent, c.template, c.revision, c.status, c.plan, c.report)
         return list(connection.execute(select(*columns).where(c.mission_id == mission).order_by(c.place, c.task_id)))
 
-    def end_task(self, connection: Connection, mission: str, task: str, status: str, report: str) -> int:
-        """Keep a task's report; how many rows changed."""
-        values = {"t_mission": mission, "t_id": task, "t_status": status, "t_report": report}
-        return self._REPORT.changed(connection, values)
+    def end_task(self, connection: Connection, mission: str, task: str, status: str, report: str) -> None:
+        """Keep a task's report."""
+        self._REPORT.later(connection, (status, report, mission, task))
 
     def add_revision(self, connection: Connection, tenant: str, digest: str, data: str) -> None:
         """Keep a revision if none with this digest is there."""
@@ -337,7 +368,7 @@ class MissionStore:
             try:
                 self._PIN.many(connection, rows)
             except IntegrityError as error:
-                raise _refused("pins", rows[0], error, "mission_id", "name") from None
+                raise _refused("pins", rows[0], ("mission_id", "name"), error) from None
 
     def pins(self, connection: Connection, mission: str) -> list[Row]:
         """``name, digest, data`` of a mission's pinned revisions."""
@@ -403,20 +434,19 @@ class EffectStore:
             GrantMismatch: the approval was used for another effect.
             RecordDamaged: another effect stands in its place.
         """
-        try:
-            self._ADD.run(connection, row)
-        except IntegrityError as error:
-            if row["approval_id"] is None:
-                raise _refused("effects", row, error, "mission_id", "task_id", "position") from None
-            raise GrantMismatch(approval=row["approval_id"], tool=row["name"]) from None
+        self._ADD.later(connection, row, _known_effect)
 
     def again(self, connection: Connection, values: Values) -> int:
         """Renew an open intent; how many rows changed."""
         return self._AGAIN.changed(connection, values)
 
-    def settle(self, connection: Connection, values: Values) -> int:
-        """Record the outcome of an open intent; how many rows changed."""
-        return self._SETTLE.changed(connection, values)
+    def settle(self, connection: Connection, values: Values) -> None:
+        """Record the outcome of an open intent.
+
+        Raises:
+            RecordDamaged: there is none.
+        """
+        self._SETTLE.later(connection, values, _no_intent)
 
     def all(self, connection: Connection, mission: str) -> list[Row]:
         """Every effect of a mission, in the order of the table's columns."""

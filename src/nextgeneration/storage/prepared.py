@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Text, literal_column
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Insert, Select, Text, Update, literal_column
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.sql.expression import Executable
+
+from nextgeneration.storage.sheet import Refused, sheet_of
 
 _DRIVER = "nextgeneration_driver"
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
@@ -27,6 +29,11 @@ def run_on_driver(connection: Connection, driver: sqlite3.Connection) -> None:
     """Let prepared statements on ``connection`` run on its driver's own connection."""
     # An attribute, because ``Connection.info`` is two properties away, and every statement asks.
     setattr(connection, _DRIVER, driver)
+
+
+def on_driver(connection: Connection) -> bool:
+    """Whether prepared statements on ``connection`` run on its driver."""
+    return getattr(connection, _DRIVER, None) is not None
 
 
 def word(text: str) -> ColumnElement[str]:
@@ -57,15 +64,24 @@ class Prepared:
     Args:
         statement: with named ``bindparam``s.
         columns: for an ``insert`` without values, the columns it sets.
+        key: for an ``update`` that adds to a row, how many of its last parameters say which row: what is added to one
+            row together is added up first.
 
     Attributes:
         order: the names of its parameters; a name that stands in it twice is given twice.
+        writes: whether it changes anything.
+        table: the table that it changes.
+        rank: what is written together is written in this order.
     """
 
-    __slots__ = ("_pick", "_statement", "order", "sql")
+    __slots__ = ("_pick", "_statement", "key", "order", "rank", "sql", "table", "writes")
 
-    def __init__(self, statement: Executable, columns: Iterable[str] = ()) -> None:
+    def __init__(self, statement: Executable, columns: Iterable[str] = (), *, key: int = 0) -> None:
         names = list(columns)
+        self.writes = not isinstance(statement, (Select, CompoundSelect))
+        self.table = str(statement.table) if isinstance(statement, (Insert, Update)) else ""
+        self.rank = 0 if isinstance(statement, Insert) else 1
+        self.key = key
         compiled = statement.compile(dialect=_DIALECT, column_keys=names or None)  # type: ignore[attr-defined]
         self._statement = statement
         self.sql: str = str(compiled)
@@ -79,6 +95,9 @@ class Prepared:
         driver = getattr(connection, _DRIVER, None)
         if driver is None:
             return connection.execute(self._statement, self._named(values))
+        sheet = sheet_of(connection)
+        if sheet is not None:
+            sheet.before(self.table, writes=self.writes)
         try:
             rows: Rows = driver.execute(self.sql, values if isinstance(values, tuple) else self._pick(values))
         except sqlite3.Error as error:
@@ -93,6 +112,10 @@ class Prepared:
         rows = self.run(connection, values).fetchall()
         return rows[0] if rows else None
 
+    def all(self, connection: Connection, values: Values) -> list[Any]:
+        """Run it and take all rows."""
+        return list(self.run(connection, values).fetchall())
+
     def changed(self, connection: Connection, values: Values) -> int:
         """Run it and say how many rows it changed."""
         return self.run(connection, values).rowcount
@@ -103,10 +126,54 @@ class Prepared:
         if driver is None:
             connection.execute(self._statement, [self._named(each) for each in values])
             return
+        sheet = sheet_of(connection)
+        if sheet is not None:
+            sheet.before(self.table, writes=self.writes)
         try:
             driver.executemany(self.sql, [each if isinstance(each, tuple) else self._pick(each) for each in values])
         except sqlite3.Error as error:
             raise as_sqlalchemy(error, self.sql) from error
+
+    def look(self, connection: Connection, values: tuple[Any, ...]) -> Any:
+        """Read rows of a table of which these are not remembered: what was written together with them is known.
+
+        Returns:
+            All of them.
+        """
+        driver = getattr(connection, _DRIVER, None)
+        if driver is None:
+            return connection.execute(self._statement, self._named(values)).fetchall()
+        sheet = sheet_of(connection)
+        if sheet is not None:
+            sheet.look()
+        try:
+            return driver.execute(self.sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise as_sqlalchemy(error, self.sql) from error
+
+    def later(self, connection: Connection, values: Values, refused: Refused | None = None) -> None:
+        """Run it with the other rows of its kind, at the end of what is written together.
+
+        Args:
+            connection: inside the caller's transaction.
+            values: its parameters.
+            refused: makes what the operation raises when the row breaks a constraint or there is none to change, of the
+                parameters in the statement's order; without it there need not be one.
+        """
+        if not isinstance(values, tuple):
+            values = self._pick(values)
+        sheet = sheet_of(connection)
+        if sheet is not None:
+            sheet.lines.append((self, values, refused))
+            return
+        try:
+            changed = self.changed(connection, values)
+        except IntegrityError as error:
+            if refused is None:
+                raise
+            raise refused(values, error) from None
+        if refused is not None and changed != 1:
+            raise refused(values, None)
 
     def _named(self, values: Values) -> dict[str, Any]:
         return dict(zip(self.order, values, strict=True)) if isinstance(values, tuple) else dict(values)

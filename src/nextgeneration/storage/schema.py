@@ -17,7 +17,7 @@ from pathlib import Path
 from nextgeneration.storage.connections import connected
 from nextgeneration.storage.errors import SchemaNewer, StorageBusy, StorageDamaged
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration. A test keeps it equal to what the migrations folder says."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -1,4 +1,4 @@
-"""The one writer: operations run in order, each in a savepoint, and are answered when their group is on disk.
+"""The one writer: operations run in order, each as if by itself, and are answered when their group is on disk.
 
 A COMMIT with ``synchronous=FULL`` costs a sync of the disk, whatever it holds. So everything that is waiting when the
 writer is free becomes one transaction. An operation that fails is undone alone; a COMMIT that fails, fails its group
@@ -24,6 +24,8 @@ from sqlalchemy.exc import DBAPIError
 
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.storage.errors import StorageBusy, StorageClosed, StorageDamaged, StorageFull, WriteFailed
+from nextgeneration.storage.prepared import on_driver
+from nextgeneration.storage.sheet import Sheet, Unfit, use_sheet
 
 T = TypeVar("T")
 
@@ -121,6 +123,8 @@ class Transactions:
         self._connection = connection
         self._driver = driver
         self._busy_seconds = busy_seconds
+        self._sheet = Sheet(driver)
+        use_sheet(connection, self._sheet, collect=on_driver(connection))
 
     def group(self, jobs: list[Job[Any]], *, wait: bool = True) -> bool:
         """Run ``jobs`` in one transaction; each has its result or error afterwards. Never raises.
@@ -132,20 +136,17 @@ class Transactions:
         Returns:
             False when nothing was done because one does.
         """
-        done: list[Job[Any]] = []
-        single = len(jobs) == 1
         try:
             if not self._begun():
                 if not wait:
                     return False
                 self._begin()
-            for job in jobs:
-                if not self._driver.in_transaction:
-                    # A full disk or an I/O error inside one operation makes SQLite drop the whole transaction.
-                    _fail(done, WriteFailed(detail=DROPPED))
-                    done = []
-                    self._begin()
-                self._one(job, done, single=single)
+            try:
+                done = self._together(jobs)
+            except Unfit:
+                self._driver.execute("ROLLBACK")
+                self._begin()
+                done = self._together(jobs, apart=True)
             if self._driver.in_transaction:
                 self._driver.execute("COMMIT")
             else:
@@ -158,26 +159,41 @@ class Transactions:
             self._abandon()
         return True
 
-    def _one(self, job: Job[Any], done: list[Job[Any]], *, single: bool) -> None:
-        """Run one operation in a savepoint, or in the transaction itself when it has that for itself."""
-        execute = self._driver.execute
-        if not single:
-            execute("SAVEPOINT op")
-        try:
-            job.result = job.op(self._connection)
-        except BaseException as error:
-            job.error = named(error, self._busy_seconds)
+    def _together(self, jobs: list[Job[Any]], *, apart: bool = False) -> list[Job[Any]]:
+        """Run ``jobs`` one after the other, and then write all that they put on the sheet; those that succeeded.
+
+        Args:
+            jobs: in this order.
+            apart: each writes what it put there before the next one begins.
+
+        Raises:
+            Unfit: a row of one of them does not fit; never with ``apart``.
+        """
+        done: list[Job[Any]] = []
+        sheet, alone = self._sheet, len(jobs) == 1
+        sheet.begin(apart=apart)
+        for job in jobs:
             if not self._driver.in_transaction:
-                return
-            if single:
-                execute("ROLLBACK")
+                # A full disk or an I/O error inside one operation makes SQLite drop the whole transaction.
+                _fail(done, WriteFailed(detail=DROPPED))
+                done = []
+                self._begin()
+                sheet.begin(apart=apart)
+            job.error = None
+            sheet.enter(alone=alone)
+            try:
+                job.result = job.op(self._connection)
+                sheet.leave()
+            except Unfit:
+                raise
+            except BaseException as error:
+                job.error = named(error, self._busy_seconds)
+                sheet.undo()
             else:
-                execute("ROLLBACK TO op")
-                execute("RELEASE op")
-        else:
-            done.append(job)
-            if not single:
-                execute("RELEASE op")
+                done.append(job)
+        if self._driver.in_transaction:
+            sheet.write()
+        return done
 
     def _begun(self) -> bool:
         """Begin unless another process writes."""
@@ -202,6 +218,7 @@ class Transactions:
             self._driver.execute("PRAGMA busy_timeout=0")
 
     def _abandon(self) -> None:
+        self._sheet.forget()
         try:
             if self._driver.in_transaction:
                 self._driver.execute("ROLLBACK")

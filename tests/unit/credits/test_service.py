@@ -247,8 +247,8 @@ async def test_a_call_outside_missions_waits_and_is_counted(service, storage):
 
 
 WRECKS = {
-    "movement": "INSERT INTO ledger_entries VALUES ('local', '{id}', 'hold', 'spent', 5, '2026')",
-    "posting without hold": "INSERT INTO ledger_entries VALUES ('local', 'ghost', 'hold', 'held', 5, '2026')",
+    "movement": "INSERT INTO ledger_entries VALUES (99, 'local', '{id}', 'hold', 0, 0, 5, '2026')",
+    "posting without hold": "INSERT INTO ledger_entries VALUES (99, 'local', 'ghost', 'hold', 0, 0, 0, '2026')",
     "hold": "UPDATE credit_holds SET amount = amount + 1 WHERE status = 'held'",
     "charge": "UPDATE credit_holds SET charged = charged - 1 WHERE status = 'settled'",
     "balance spent": "UPDATE credit_balances SET spent = spent - 1",
@@ -263,7 +263,13 @@ async def test_the_audit_finds_what_was_tampered_with(service, books, storage, k
     books.settle(books.hold(20, limit), 10)
     name = books.hold(20, limit)
     assert await service.verify() == []
-    storage.write_sync(lambda c: c.exec_driver_sql(WRECKS[kind].format(id=name)))
+
+    def wreck(connection):
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints=ON")
+        connection.exec_driver_sql(WRECKS[kind].format(id=name))
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints=OFF")
+
+    storage.write_sync(wreck)
     found = await service.verify()
     assert kind in {each.kind for each in found}
     assert all(each.found != each.expected for each in found)

@@ -161,6 +161,10 @@ def test_a_file_of_the_first_schema_is_brought_up_to_date(path):
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+def sides(n):
+    return ("available", -(n + 1)), ("held", n + 1)
+
+
 def test_rows_indexes_and_triggers_survive_the_making_anew_of_their_tables(path):
     path.parent.mkdir(mode=0o700)
     config = Config()
@@ -179,9 +183,10 @@ def test_rows_indexes_and_triggers_survive_the_making_anew_of_their_tables(path)
 
     to(command.upgrade, "0002")
     before = made()
-    rows = [("local", f"h{n}", "hold", "held", n, "2026") for n in range(5)]
+    held = [("local", f"h{n}", "hold", account, amount, "2026") for n in range(5) for account, amount in sides(n)]
+    lost = ("local", "lost", "settle", "spent", 7, "2027")
     with engine.begin() as connection:
-        for row in rows:
+        for row in (*held, lost):
             connection.exec_driver_sql("INSERT INTO ledger_entries VALUES (?, ?, ?, ?, ?, ?)", row)
     to(command.upgrade, HEAD)
     after = made()
@@ -189,11 +194,17 @@ def test_rows_indexes_and_triggers_survive_the_making_anew_of_their_tables(path)
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {"journal", "effects", "credit_holds", "ledger_entries"}
     with engine.begin() as connection:
-        assert connection.exec_driver_sql("SELECT * FROM ledger_entries").all() == rows
+        moved = [(n + 1, "local", f"h{n}", "hold", -(n + 1), n + 1, 0, "2026") for n in range(5)]
+        moved.append((6, "local", "lost", "settle", 0, 0, 7, "2027"))
+        assert connection.exec_driver_sql("SELECT * FROM ledger_entries").all() == moved
+        with pytest.raises(IntegrityError, match="balanced"):
+            connection.exec_driver_sql("INSERT INTO ledger_entries VALUES (7, 'local', 'x', 'hold', 0, 0, 1, '2026')")
         with pytest.raises(IntegrityError, match="never changed"):
             connection.exec_driver_sql("DELETE FROM ledger_entries")
     to(command.downgrade, "0002")
     assert made() == before
+    with engine.begin() as connection:
+        assert sorted(connection.exec_driver_sql("SELECT * FROM ledger_entries").all()) == sorted([*held, lost])
     engine.dispose()
 
 
@@ -214,15 +225,15 @@ def test_an_upgrade_that_fails_leaves_the_first_schema_and_what_is_in_it(path, m
     again.close()
 
 
-@pytest.mark.parametrize("change", ["UPDATE ledger_entries SET amount = 0", "DELETE FROM ledger_entries"])
+@pytest.mark.parametrize("change", ["UPDATE ledger_entries SET held = 0", "DELETE FROM ledger_entries"])
 def test_postings_are_never_changed(path, change):
     for url in (f"sqlite:///{path}", "sqlite://"):
         storage = Storage.open(url)
-        posting = text("INSERT INTO ledger_entries VALUES ('local', 'h', 'hold', 'held', 5, '2026')")
+        posting = text("INSERT INTO ledger_entries VALUES (1, 'local', 'h', 'hold', -5, 5, 0, '2026')")
         storage.write_sync(lambda c, posting=posting: c.execute(posting))
         with pytest.raises(IntegrityError, match="never changed"):
             storage.write_sync(lambda c: c.execute(text(change)))
-        assert storage.read_sync(lambda c: c.execute(text("SELECT amount FROM ledger_entries")).scalar()) == 5
+        assert storage.read_sync(lambda c: c.execute(text("SELECT held FROM ledger_entries")).scalar()) == 5
         storage.close()
 
 
