@@ -30,7 +30,7 @@ from nextgeneration.credits.schema import (
     Standing,
     checked,
 )
-from nextgeneration.credits.store import Balance, HoldRow, LedgerStore, Row, Touched, touched
+from nextgeneration.credits.store import Applying, Balance, HoldRow, LedgerStore, Row, Touched, View, touched
 from nextgeneration.kernel.models import Usage
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.sealed import seal, unseal
@@ -38,9 +38,6 @@ from nextgeneration.storage.tables import LOCAL
 
 NO_USAGE = Usage()
 _NOTHING = seal({})
-
-Applying = tuple[str, str, Limit]
-"""A limit that applies to a call, with the account and the kind of period of it that count."""
 
 
 class Ledger:
@@ -71,14 +68,16 @@ class Ledger:
         amount = checked("amount", hold.amount)
         where = touched(hold.scopes, hold.at)
         inline = _inline(hold.limits, where)
-        for account, by, overrun in self._store.stopped(connection, where.tenant):
-            if account in where.accounts:
-                raise AccountStopped(account=account, hold=by, overrun=overrun)
-        balances = self._store.balances(connection, where)
-        warnings = self._judged(self._standings(connection, where, inline, balances, keep=True), amount)
+        view = self._store.view(connection, where)
+        for account, by, overrun in view.stops:
+            raise AccountStopped(account=account, hold=by, overrun=overrun)
+        standings, kept = self._standings(connection, where, view, inline, keep=True)
+        warnings = self._judged(standings, amount)
+        if kept:
+            view = self._store.view(connection, where)
         self._store.add(connection, _row(hold, HoldStatus.HELD, NO_USAGE))
         self._store.post(connection, (where.tenant, hold.id, "hold", -amount, amount, 0, hold.at))
-        self._store.move(connection, where.tenant, balances, 0, amount)
+        self._store.move(connection, where.tenant, view, 0, amount)
         return warnings
 
     def settle(
@@ -123,7 +122,7 @@ class Ledger:
         settled = Settled(hold_id, status, scopes, attempt, held, charge, usage, held_at, at)
         self._store.post(connection, (tenant, hold_id, "settle", held - charge, -held, charge, at))
         where = touched(scopes, held_at)
-        self._store.move(connection, tenant, self._store.balances(connection, where), charge, -held)
+        self._store.move(connection, tenant, self._store.view(connection, where), charge, -held)
         if settled.overrun:
             self._stop(connection, settled, where)
         return settled
@@ -176,18 +175,17 @@ class Ledger:
     ) -> tuple[Standing, ...]:
         """Every limit that applies to a call, and how much of it is used. Writes nothing."""
         where = touched(scopes, at)
-        return tuple(
-            self._standings(connection, where, _inline(limits, where), self._store.balances(connection, where))
-        )
+        view = self._store.view(connection, where)
+        return tuple(self._standings(connection, where, view, _inline(limits, where))[0])
 
     def room(self, connection: Connection, scopes: Scopes, at: str, limits: Iterable[Limit] = ()) -> Room | None:
         """What the hard limits leave for a call; ``None`` when none applies, nothing when an account is stopped."""
         where = touched(scopes, at)
-        inline = _inline(limits, where)
-        if any(stop[0] in where.accounts for stop in self._store.stopped(connection, where.tenant)):
+        view = self._store.view(connection, where)
+        if view.stops:
             return Room(left=0, free=0)
-        balances = self._store.balances(connection, where)
-        hard = [each for each in self._standings(connection, where, inline, balances) if not each.limit.soft]
+        standings, _ = self._standings(connection, where, view, _inline(limits, where))
+        hard = [each for each in standings if not each.limit.soft]
         if not hard:
             return None
         return Room(max(min(each.cap - each.spent for each in hard), 0), min(each.left for each in hard))
@@ -230,27 +228,20 @@ class Ledger:
         return tuple(warnings)
 
     def _standings(
-        self,
-        connection: Connection,
-        where: Touched,
-        inline: Iterable[Applying],
-        balances: list[Balance],
-        *,
-        keep: bool = False,
-    ) -> list[Standing]:
-        """Every limit that applies, and how much of it is used; ``keep`` its balance from now on, in ``balances``."""
+        self, connection: Connection, where: Touched, view: View, inline: list[Applying], *, keep: bool = False
+    ) -> tuple[list[Standing], bool]:
+        """Every limit that applies, and how much of it is used; whether there are any whose balance the view lacks."""
         found = []
-        buckets = where.buckets
-        for account, period, limit in (*inline, *self._store.limits(connection, where)):
-            bucket = buckets[period]
-            one = next((each for each in balances if each.account == account and each.bucket == bucket), None)
+        fresh: dict[tuple[str, str], Balance] = {}
+        for account, bucket, limit in inline + view.limits:
+            one = view.balances.get((account, bucket)) or fresh.get((account, bucket))
             if one is None:
                 one = Balance(account, bucket, *self.balance(connection, where.tenant, account, bucket))
+                fresh[account, bucket] = one
                 if keep:
                     self._store.keep(connection, where.tenant, one)
-                    balances.append(one)
             found.append(Standing(limit, bucket, one.spent, one.held, one.granted))
-        return found
+        return found, bool(fresh)
 
     def balance(self, connection: Connection, tenant: str, account: str, bucket: str) -> tuple[int, int, int]:
         """``spent, held, granted`` of an account in a period, counted anew."""
@@ -265,7 +256,7 @@ class Ledger:
     def _stop(self, connection: Connection, settled: Settled, where: Touched) -> None:
         """Stop the model, whose worst cases are none, and every account whose limit this cost may have passed."""
         model = f"model:{settled.scopes.model}" if settled.scopes.model else ""
-        accounts = {one.account for one in self._store.balances(connection, where)} | {model} - {""}
+        accounts = {account for account, _ in self._store.view(connection, where).balances} | {model} - {""}
         about = {"tenant": settled.scopes.tenant, "hold_id": settled.id, "overrun": settled.overrun}
         open_ = {"at": settled.settled_at, "cleared_at": None, "cleared_by": None, "reason": None}
         rows = [about | open_ | {"account": account} for account in sorted(accounts)]
@@ -324,7 +315,8 @@ def _beside(usage: Usage) -> str:
 
 def _inline(limits: Iterable[Limit], where: Touched) -> list[Applying]:
     """The limits that come with the call."""
-    found: list[Applying] = [(limit.account, limit.per, limit) for limit in limits]
+    buckets = where.buckets
+    found = [(limit.account, buckets[limit.per], limit) for limit in limits]
     for account, _, limit in found:
         if account not in where.accounts:
             raise LimitForeign(limit=limit.key, hold=", ".join(where.accounts))

@@ -140,8 +140,56 @@ class Balance:
         self.granted = granted
 
 
-RecordedLimit = tuple[str, str, Limit]
-"""An account that a recorded limit applies to, the kind of its period, and the limit as if it were its own."""
+Applying = tuple[str, str, Limit]
+"""A limit that applies to a call, with the account and the period of it that count."""
+
+
+class View(NamedTuple):
+    """What the books say of everything that one charge counts in.
+
+    Attributes:
+        stops: ``account, hold_id, overrun`` of what is stopped.
+        limits: the recorded limits that apply, as if each were the account's own.
+        balances: those that are kept, by account and bucket.
+    """
+
+    stops: list[Row]
+    limits: list[Applying]
+    balances: dict[tuple[str, str], Balance]
+
+
+class Desk:
+    """What is remembered of one tenant's books.
+
+    Attributes:
+        stops: all that is stopped.
+        limits: by the account or everyone's name that they are recorded for, ``period, amount, soft``.
+        balances: by account and bucket.
+        kept: by hour and account, the balances of its periods that are kept.
+        views: of what was looked at.
+        holds: by id, those whose calls are under way; ``None`` for those that are closed.
+    """
+
+    __slots__ = ("balances", "holds", "kept", "limits", "stops", "views")
+
+    def __init__(self) -> None:
+        self.stops: list[Row] | None = None
+        self.limits: dict[str, list[tuple[str, int, bool]]] = {}
+        self.balances: dict[tuple[str, str], Balance] = {}
+        self.kept: dict[str, dict[str, list[Balance]]] = {}
+        self.views: dict[Touched, View] = {}
+        self.holds: dict[str, OpenHold | None] = {}
+
+    def __len__(self) -> int:
+        return len(self.balances) + len(self.views) + len(self.holds)
+
+
+def _desk(connection: Connection, tenant: str) -> Desk:
+    known = remembered(connection, "credit")
+    desk: Desk | None = known.get(tenant)
+    if desk is None:
+        desk = known[tenant] = Desk()
+    return desk
 
 
 @lru_cache(maxsize=64)
@@ -183,9 +231,6 @@ def _sums(scope: str, *, bounded: bool) -> Prepared:
         _G.tenant == bindparam("c_tenant"), _G.account == bindparam("c_account"), _G.bucket == bindparam("c_bucket")
     )
     return Prepared(select(spent, held, granted.scalar_subquery()).where(*wanted))
-
-
-_HOURS = "hours"
 
 
 def _known_hold(row: HoldRow, _: Exception | None) -> HoldKnown:
@@ -249,78 +294,77 @@ class LedgerStore:
     _SUMS: ClassVar = {(scope, bounded): _sums(scope, bounded=bounded) for scope in SCOPES for bounded in (False, True)}
     _KEEP = Prepared(insert(credit_balances), [column.name for column in credit_balances.columns])
 
-    def stopped(self, connection: Connection, tenant: str) -> list[Row]:
-        """``account, hold_id, overrun`` of what is stopped."""
-        known = remembered(connection, "credit_stops")
-        stops: list[Row] | None = known.get(tenant)
-        if stops is None:
-            stops = known[tenant] = self._STOPS.look(connection, (tenant,))
-        return stops
+    def view(self, connection: Connection, where: Touched) -> View:
+        """What the books say of everything that a charge counts in."""
+        desk = _desk(connection, where.tenant)
+        view = desk.views.get(where)
+        if view is None:
+            view = desk.views[where] = View(
+                self._stopped(connection, desk, where),
+                self._limits(connection, desk, where),
+                self._balances(connection, desk, where),
+            )
+        return view
 
-    def limits(self, connection: Connection, where: Touched) -> list[RecordedLimit]:
-        """The recorded limits that apply, also those on everyone's own account."""
-        known = remembered(connection, "credit_limits")
-        key = where[:2]
-        found: list[RecordedLimit] | None = known.get(key)
-        if found is None:
-            tenant, accounts = key
-            names = {account: (account, f"{account.partition(':')[0]}:{EACH}") for account in accounts}
-            new = list(dict.fromkeys(name for pair in names.values() for name in pair if (tenant, name) not in known))
-            if new:
-                known.update({(tenant, name): [] for name in new})
-                for account, period, amount, kind in _limits_on(len(new)).look(connection, (tenant, *new)):
-                    known[tenant, account].append((period, amount, kind == "soft"))
-            found = known[key] = [
-                (account, period, _limit(account, period, amount, soft=soft))
-                for account, pair in names.items()
-                for name in pair
-                for period, amount, soft in known[tenant, name]
-            ]
-        return found
+    def _stopped(self, connection: Connection, desk: Desk, where: Touched) -> list[Row]:
+        if desk.stops is None:
+            desk.stops = self._STOPS.look(connection, (where.tenant,))
+        return [stop for stop in desk.stops if stop[0] in where.accounts]
 
-    def balances(self, connection: Connection, where: Touched) -> list[Balance]:
-        """The balances that are kept of what is touched."""
-        known = remembered(connection, "credit_balances")
-        tenant, accounts, hour = where
-        new = [account for account in accounts if (tenant, account, hour) not in known]
+    def _limits(self, connection: Connection, desk: Desk, where: Touched) -> list[Applying]:
+        names = {account: (account, f"{account.partition(':')[0]}:{EACH}") for account in where.accounts}
+        new = list(dict.fromkeys(name for pair in names.values() for name in pair if name not in desk.limits))
         if new:
-            self._remember(connection, known, where, new)
-        return [one for account in accounts for one in known[tenant, account, hour]]
+            desk.limits.update({name: [] for name in new})
+            for account, period, amount, kind in _limits_on(len(new)).look(connection, (where.tenant, *new)):
+                desk.limits[account].append((period, amount, kind == "soft"))
+        buckets = where.buckets
+        return [
+            (account, buckets[period], _limit(account, period, amount, soft=soft))
+            for account, pair in names.items()
+            for name in pair
+            for period, amount, soft in desk.limits[name]
+        ]
 
-    def _remember(self, connection: Connection, known: dict[Any, Any], where: Touched, new: list[str]) -> None:
-        """Read the balances that are kept of accounts of which nothing is remembered in this hour."""
-        tenant, _, hour = where
-        hours = known.setdefault(_HOURS, set())
-        statement, values = _balances_of(len(new)), (tenant, *new, *where.buckets.values())
-        # What is remembered of an account in another hour may have begun to be kept on this very sheet.
-        rows = (statement.look if hour in hours else statement.all)(connection, values)
-        hours.add(hour)
-        known.update({(tenant, account, hour): [] for account in new})
-        for row in rows:
-            one = known.setdefault((tenant, *row[:2], None), Balance(*row))
-            known[tenant, one.account, hour].append(one)
+    def _balances(self, connection: Connection, desk: Desk, where: Touched) -> dict[tuple[str, str], Balance]:
+        known = desk.kept.get(where.hour)
+        fresh = known is None
+        if known is None:
+            known = desk.kept[where.hour] = {}
+        new = [account for account in where.accounts if account not in known]
+        if new:
+            statement, values = _balances_of(len(new)), (where.tenant, *new, *where.buckets.values())
+            # What is remembered of an account in another hour may have begun to be kept on this very sheet.
+            rows = (statement.all if fresh else statement.look)(connection, values)
+            known.update({account: [] for account in new})
+            for row in rows:
+                one = desk.balances.setdefault((row[0], row[1]), Balance(*row))
+                known[one.account].append(one)
+        return {(one.account, one.bucket): one for account in where.accounts for one in known[account]}
 
     def keep(self, connection: Connection, tenant: str, one: Balance) -> None:
-        """Begin to keep a balance.
+        """Begin to keep a balance; what was viewed before does not show it.
 
         Raises:
             RecordDamaged: one is kept that was not found.
         """
-        known = remembered(connection, "credit_balances")
         row = (tenant, one.account, one.bucket, one.spent, one.held, one.granted)
         self._KEEP.later(connection, row, _known_balance)
-        known[tenant, one.account, one.bucket, None] = one
-        for hour in known.get(_HOURS, ()):
-            of_account = known.get((tenant, one.account, hour))
-            if of_account is not None and one.bucket in _buckets(hour).values():
-                of_account.append(one)
+        desk = _desk(connection, tenant)
+        desk.balances[one.account, one.bucket] = one
+        for hour, known in desk.kept.items():
+            if one.account in known and one.bucket in _buckets(hour).values():
+                known[one.account].append(one)
+        desk.views.clear()
 
-    def move(self, connection: Connection, tenant: str, balances: list[Balance], spent: int, held: int) -> None:
-        """Add to balances that are kept."""
-        for one in balances:
+    def move(self, connection: Connection, tenant: str, view: View, spent: int, held: int) -> None:
+        """Add to all balances of a view."""
+        rows = []
+        for one in view.balances.values():
             one.spent += spent
             one.held += held
-            self._MOVE.later(connection, (spent, held, tenant, one.account, one.bucket), _no_balance)
+            rows.append((spent, held, tenant, one.account, one.bucket))
+        self._MOVE.later_all(connection, rows, _no_balance)
 
     def add(self, connection: Connection, row: HoldRow) -> None:
         """Insert a hold.
@@ -331,7 +375,7 @@ class LedgerStore:
         self._ADD.later(connection, row, _known_hold)
         if row.status == HELD:
             about = OpenHold(row.user, row.agent, row.mission, row.task, row.model, row.attempt, row.amount, row.at)
-            remembered(connection, "credit_holds")[row.tenant, row.id] = about
+            _desk(connection, row.tenant).holds[row.id] = about
 
     def post(self, connection: Connection, row: tuple[Any, ...]) -> None:
         """Insert a movement, ``tenant, hold_id, step, available, held, spent, at``."""
@@ -347,14 +391,13 @@ class LedgerStore:
             closed: ``status, charged, input, output, cached, usage, settled_at``.
         """
         self._SETTLE.later(connection, (*closed, tenant, hold), _not_open)
-        remembered(connection, "credit_holds")[tenant, hold] = None
+        _desk(connection, tenant).holds[hold] = None
 
     def unsettled(self, connection: Connection, tenant: str, hold: str) -> OpenHold | None:
         """A hold that is open, or ``None``."""
-        known = remembered(connection, "credit_holds")
-        if (tenant, hold) in known:
-            found: OpenHold | None = known[tenant, hold]
-            return found
+        holds = _desk(connection, tenant).holds
+        if hold in holds:
+            return holds[hold]
         rows = self._OPEN.look(connection, (tenant, hold))
         return OpenHold(*rows[0]) if rows else None
 

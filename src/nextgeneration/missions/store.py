@@ -265,14 +265,13 @@ class MissionStore:
         self._COUNT.later(connection, (events, calls, mission, attempt), _moved)
         return int(seq + events)
 
-    def append(self, connection: Connection, rows: Iterable[Values | tuple[Any, ...]]) -> None:
-        """Journal events, by name or in the order of the table's columns; their numbers come from the fence.
+    def append(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Journal events, each in the order of the table's columns; their numbers come from the fence.
 
         Raises:
             RecordDamaged: the journal does not end where the mission says it does.
         """
-        for row in rows:
-            self._APPEND.later(connection, row, _known_event)
+        self._APPEND.later_all(connection, rows, _known_event)
 
     def renew(self, connection: Connection, mission: str, attempt: int, until: str, seconds: float) -> Row:
         """Extend the lease; a row with who cancelled, or ``None`` when the lease is lost."""

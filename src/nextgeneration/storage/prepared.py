@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.sql.expression import Executable
 
-from nextgeneration.storage.sheet import Refused, sheet_of
+from nextgeneration.storage.sheet import SHEET, Refused, group_of
 
 _DRIVER = "nextgeneration_driver"
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
@@ -70,16 +70,16 @@ class Prepared:
     Attributes:
         order: the names of its parameters; a name that stands in it twice is given twice.
         writes: whether it changes anything.
-        table: the table that it changes.
+        group: that of the table which it changes (:func:`~nextgeneration.storage.sheet.group_of`).
         rank: what is written together is written in this order.
     """
 
-    __slots__ = ("_pick", "_statement", "key", "order", "rank", "sql", "table", "writes")
+    __slots__ = ("_pick", "_statement", "group", "key", "order", "rank", "sql", "writes")
 
     def __init__(self, statement: Executable, columns: Iterable[str] = (), *, key: int = 0) -> None:
         names = list(columns)
         self.writes = not isinstance(statement, (Select, CompoundSelect))
-        self.table = str(statement.table) if isinstance(statement, (Insert, Update)) else ""
+        self.group = group_of(str(statement.table)) if isinstance(statement, (Insert, Update)) else ""
         self.rank = 0 if isinstance(statement, Insert) else 1
         self.key = key
         compiled = statement.compile(dialect=_DIALECT, column_keys=names or None)  # type: ignore[attr-defined]
@@ -95,9 +95,9 @@ class Prepared:
         driver = getattr(connection, _DRIVER, None)
         if driver is None:
             return connection.execute(self._statement, self._named(values))
-        sheet = sheet_of(connection)
+        sheet = getattr(connection, SHEET, None)
         if sheet is not None:
-            sheet.before(self.table, writes=self.writes)
+            sheet.before(self.group, writes=self.writes)
         try:
             rows: Rows = driver.execute(self.sql, values if isinstance(values, tuple) else self._pick(values))
         except sqlite3.Error as error:
@@ -126,9 +126,9 @@ class Prepared:
         if driver is None:
             connection.execute(self._statement, [self._named(each) for each in values])
             return
-        sheet = sheet_of(connection)
+        sheet = getattr(connection, SHEET, None)
         if sheet is not None:
-            sheet.before(self.table, writes=self.writes)
+            sheet.before(self.group, writes=self.writes)
         try:
             driver.executemany(self.sql, [each if isinstance(each, tuple) else self._pick(each) for each in values])
         except sqlite3.Error as error:
@@ -143,7 +143,7 @@ class Prepared:
         driver = getattr(connection, _DRIVER, None)
         if driver is None:
             return connection.execute(self._statement, self._named(values)).fetchall()
-        sheet = sheet_of(connection)
+        sheet = getattr(connection, SHEET, None)
         if sheet is not None:
             sheet.look()
         try:
@@ -162,7 +162,7 @@ class Prepared:
         """
         if not isinstance(values, tuple):
             values = self._pick(values)
-        sheet = sheet_of(connection)
+        sheet = getattr(connection, SHEET, None)
         if sheet is not None:
             sheet.lines.append((self, values, refused))
             return
@@ -174,6 +174,15 @@ class Prepared:
             raise refused(values, error) from None
         if refused is not None and changed != 1:
             raise refused(values, None)
+
+    def later_all(self, connection: Connection, rows: Sequence[tuple[Any, ...]], refused: Refused) -> None:
+        """:meth:`later` for each of ``rows``."""
+        sheet = getattr(connection, SHEET, None)
+        if sheet is not None:
+            sheet.lines += [(self, values, refused) for values in rows]
+            return
+        for values in rows:
+            self.later(connection, values, refused)
 
     def _named(self, values: Values) -> dict[str, Any]:
         return dict(zip(self.order, values, strict=True)) if isinstance(values, tuple) else dict(values)

@@ -20,7 +20,8 @@ from sqlalchemy import Connection, event
 if TYPE_CHECKING:
     from nextgeneration.storage.prepared import Prepared
 
-_SHEET = "nextgeneration_sheet"
+SHEET = "nextgeneration_sheet"
+"""The attribute of a connection that has its sheet; asked for by every statement."""
 
 REMEMBERED = 20_000
 """Most rows remembered between two transactions; then all are forgotten."""
@@ -42,7 +43,7 @@ class Sheet:
 
     Attributes:
         lines: the rows that wait for the end of the group.
-        known: by table, what is remembered of its rows.
+        known: by group of tables, what is remembered of their rows.
         apart: write row by row, and raise what is wrong with one.
     """
 
@@ -105,13 +106,13 @@ class Sheet:
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
-    def before(self, table: str = "", *, writes: bool = True) -> None:
-        """A statement is about to be run at once, which may change ``table``; empty: any."""
+    def before(self, group: str = "", *, writes: bool = True) -> None:
+        """A statement is about to be run at once, which may change a table of ``group``; empty: any."""
         self._write_now(save=writes)
         if not writes:
             return
-        if table:
-            self.known.pop(table, None)
+        if group:
+            self.known.pop(group, None)
         else:
             self.forget()
 
@@ -208,7 +209,7 @@ def use_sheet(connection: Connection, sheet: Sheet, *, collect: bool) -> None:
         collect: rows may wait for the end of their group.
     """
     if collect:
-        setattr(connection, _SHEET, sheet)
+        setattr(connection, SHEET, sheet)
 
     def run_at_once(_: Any, __: Any, statement: str, *___: Any) -> None:
         sheet.before(writes=not statement.startswith("SELECT"))
@@ -216,18 +217,17 @@ def use_sheet(connection: Connection, sheet: Sheet, *, collect: bool) -> None:
     event.listen(connection, "before_cursor_execute", run_at_once)
 
 
-def sheet_of(connection: Connection) -> Sheet | None:
-    """The sheet of a connection; ``None`` when each statement is run at once."""
-    sheet: Sheet | None = getattr(connection, _SHEET, None)
-    return sheet
+def group_of(table: str) -> str:
+    """Tables whose names begin with the same word are remembered, and forgotten, together."""
+    return table.partition("_")[0]
 
 
-def remembered(connection: Connection, table: str) -> dict[Any, Any]:
-    """What is remembered of the rows of ``table``, to be read and added to; nothing is where there is no sheet."""
-    sheet = sheet_of(connection)
+def remembered(connection: Connection, group: str) -> dict[Any, Any]:
+    """What is remembered of a group of tables, to be read and added to; nothing is where there is no sheet."""
+    sheet: Sheet | None = getattr(connection, SHEET, None)
     if sheet is None:
         return {}
-    known = sheet.known.get(table)
+    known = sheet.known.get(group)
     if known is None:
-        known = sheet.known[table] = {}
+        known = sheet.known[group] = {}
     return known

@@ -18,7 +18,7 @@ from nextgeneration.storage import sheet as sheets
 from nextgeneration.storage.database import Storage
 from nextgeneration.storage.errors import StorageFull
 from nextgeneration.storage.prepared import Prepared
-from nextgeneration.storage.sheet import remembered, sheet_of
+from nextgeneration.storage.sheet import SHEET, remembered
 
 T = Table("t", MetaData(), Column("n", Integer, primary_key=True), Column("what", Text), Column("sum", Integer))
 ADD = Prepared(insert(T), ["n", "what", "sum"])
@@ -197,7 +197,7 @@ async def test_what_is_remembered_stays_until_another_connection_writes(fast):
 async def test_a_reader_remembers_nothing(fast):
     await fast.read(remember)
     assert known(fast) == {}
-    assert await fast.read(sheet_of) is None
+    assert not await fast.read(lambda c: hasattr(c, SHEET))
 
 
 @pytest.mark.parametrize(
