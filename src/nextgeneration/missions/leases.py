@@ -32,9 +32,6 @@ Change = Callable[[Connection], None]
 Then = Callable[[], None]
 """What follows once a part is on disk: what is known of it in memory."""
 
-SOON_SECONDS = 0.002
-"""How long what should be on disk soon waits for a transaction to go with."""
-
 POLL_SECONDS = 0.5
 """How often a worker looks whether its mission was cancelled from elsewhere."""
 
@@ -86,7 +83,6 @@ class Lease(Tenure):
     def __init__(self, shared: Shared, mission: Mission) -> None:
         super().__init__(shared, mission)
         self._riders = _Riders()
-        self._alarm: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
 
     # -- the lease ---------------------------------------------------------------------------------------------------
@@ -133,7 +129,7 @@ class Lease(Tenure):
             draft: the event.
             change: the change.
             then: called once they are on disk.
-            soon: make a transaction for it when there is none within :data:`SOON_SECONDS`.
+            soon: make a transaction for it when none comes within ``SOON_SECONDS``.
         """
         riders = self._riders
         if draft is not None:
@@ -144,7 +140,7 @@ class Lease(Tenure):
             riders.follow.append(then)
         if soon:
             riders.soon = True
-            self._set_alarm()
+            self._shared.soon.add(self._flush_soon)
 
     async def event(self, kind: str, data: Mapping[str, Any] | None = None, task: str | None = None) -> None:
         """Journal an event; it is on disk when this returns."""
@@ -212,20 +208,15 @@ class Lease(Tenure):
             self._put_back(riders)
             if riders.soon and not isinstance(error, StorageError):
                 # Whoever made the transaction was refused. A disk that takes nothing is not asked at every moment.
-                self._set_alarm()
+                self._shared.soon.add(self._flush_soon)
         if isinstance(error, (LeaseLost, MissionCancelled, MissionEnded)):
             self.stop(error)
 
     def _put_back(self, riders: _Riders) -> None:
         self._riders = riders.before(self._riders)
 
-    def _set_alarm(self) -> None:
-        if self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(SOON_SECONDS, self._ring)
-
-    def _ring(self) -> None:
+    def _flush_soon(self) -> None:
         """No transaction came: make one for what should be on disk soon."""
-        self._alarm = None
         if self._riders.soon and not self.over:
             self._flushing = asyncio.create_task(self._flush_quietly())
 

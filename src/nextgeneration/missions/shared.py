@@ -10,6 +10,7 @@ from nextgeneration.credits.ledger import Ledger
 from nextgeneration.events.bus import Bus
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.missions.boundaries import At, nowhere
+from nextgeneration.missions.soon import Soon
 from nextgeneration.missions.store import ApprovalStore, EffectStore, MissionStore
 from nextgeneration.storage.database import Storage
 from nextgeneration.storage.tables import LOCAL
@@ -28,6 +29,7 @@ class Shared:
         at: called at every boundary (``boundaries``).
         live: the claims of this process by mission.
         known_revisions: digests that are certainly stored.
+        soon: who has something that should be on disk soon.
         tolls: what calls of tools cost; ``None``: none costs anything.
     """
 
@@ -46,6 +48,7 @@ class Shared:
     known_revisions: set[str] = field(default_factory=set)
     ledger: Ledger = field(default_factory=Ledger)
     tolls: Tolls | None = None
+    soon: Soon = field(default_factory=Soon)
 
     def lease_end(self) -> datetime:
         """When a lease taken now runs out."""
