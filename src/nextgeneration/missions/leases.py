@@ -32,9 +32,6 @@ Change = Callable[[Connection], None]
 Then = Callable[[], None]
 """What follows once a part is on disk: what is known of it in memory."""
 
-POLL_SECONDS = 0.5
-"""How often a worker looks whether its mission was cancelled from elsewhere."""
-
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -93,21 +90,25 @@ class Lease(Tenure):
         Returns:
             When the claim is lost; ``lost`` says why.
         """
-        store = self._shared.missions
         renewed = self.clock.monotonic()
         while True:
-            await asyncio.sleep(min(POLL_SECONDS, self._shared.lease_seconds / 3))
+            row, unread = None, None
+            try:
+                row = await self._shared.rounds.next(self.id)
+            except NGError as error:
+                unread = error
             if self.over:
                 return
             try:
                 if self.clock.monotonic() - renewed >= self._shared.lease_seconds / 3:
                     await self.renew()
                     renewed = self.clock.monotonic()
-                    continue
-                row = await self._shared.storage.read(lambda connection: store.standing(connection, self.id))
-                self._look(row)
-                if not self.over:
-                    await self.flush()
+                elif unread is not None:
+                    raise unread
+                else:
+                    self._look(row)
+                    if not self.over:
+                        await self.flush()
             except NGError as error:
                 if not self.over and not error.retryable:
                     self.stop(error)

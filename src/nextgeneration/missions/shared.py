@@ -10,6 +10,7 @@ from nextgeneration.credits.ledger import Ledger
 from nextgeneration.events.bus import Bus
 from nextgeneration.kernel.clock import Clock
 from nextgeneration.missions.boundaries import At, nowhere
+from nextgeneration.missions.rounds import Rounds
 from nextgeneration.missions.soon import Soon
 from nextgeneration.missions.store import ApprovalStore, EffectStore, MissionStore
 from nextgeneration.storage.database import Storage
@@ -18,6 +19,10 @@ from nextgeneration.storage.tables import LOCAL
 if TYPE_CHECKING:
     from nextgeneration.missions.claims import Claim
     from nextgeneration.missions.tolls import Tolls
+
+
+POLL_SECONDS = 0.5
+"""How often a worker looks whether its missions were cancelled from elsewhere."""
 
 
 @dataclass
@@ -30,6 +35,7 @@ class Shared:
         live: the claims of this process by mission.
         known_revisions: digests that are certainly stored.
         soon: who has something that should be on disk soon.
+        rounds: looks how missions stand.
         tolls: what calls of tools cost; ``None``: none costs anything.
     """
 
@@ -49,6 +55,11 @@ class Shared:
     ledger: Ledger = field(default_factory=Ledger)
     tolls: Tolls | None = None
     soon: Soon = field(default_factory=Soon)
+    rounds: Rounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Somebody may have cancelled a mission from elsewhere.
+        self.rounds = Rounds(self.storage, self.missions, min(POLL_SECONDS, self.lease_seconds / 3))
 
     def lease_end(self) -> datetime:
         """When a lease taken now runs out."""

@@ -283,6 +283,12 @@ class MissionStore:
         columns = (_M.attempt, _M.status, _M.cancelled_by, _M.tool_calls, _M.tool_limit)
         return connection.execute(select(*columns).where(_M.id == mission)).first()
 
+    def standings(self, connection: Connection, missions_: list[str]) -> dict[str, Row]:
+        """:meth:`standing` of several missions, by id; of those that are not there nothing."""
+        columns = (_M.attempt, _M.status, _M.cancelled_by, _M.tool_calls, _M.tool_limit)
+        found = connection.execute(select(_M.id, *columns).where(_M.id.in_(missions_)))
+        return {row[0]: row[1:] for row in found}
+
     def leave(self, connection: Connection, values: Values) -> Row:
         """End, suspend or hand back a mission: ``seq, status, cancelled_by``, or ``None`` when the lease is lost."""
         return self._LEAVE.first(connection, values)

@@ -30,7 +30,7 @@ from nextgeneration.missions.schema import MissionBudget, MissionOptions, Missio
 from nextgeneration.missions.service import Missions
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.storage.database import Storage
-from nextgeneration.storage.errors import StorageFull
+from nextgeneration.storage.errors import StorageBusy, StorageFull
 
 Revision = namedtuple("Revision", "digest data")
 
@@ -270,7 +270,7 @@ def test_a_zombie_process_is_dead():
 
 
 async def test_keeping_a_lease_renews_it_and_hears_of_cancellation(storage, monkeypatch):
-    monkeypatch.setattr("nextgeneration.missions.leases.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("nextgeneration.missions.shared.POLL_SECONDS", 0.01)
     missions = Missions(storage, MissionSettings(lease_seconds=0.09))
     mission = await missions.accept(REQUEST)
     claim = await missions.claim(mission.id)
@@ -284,7 +284,7 @@ async def test_keeping_a_lease_renews_it_and_hears_of_cancellation(storage, monk
 
 
 async def test_keeping_a_lost_lease_ends(storage, monkeypatch):
-    monkeypatch.setattr("nextgeneration.missions.leases.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("nextgeneration.missions.shared.POLL_SECONDS", 0.01)
     missions = Missions(storage, holder="far.1:boot:1:1")
     mission = await missions.accept(REQUEST)
     claim = await missions.claim(mission.id)
@@ -292,6 +292,47 @@ async def test_keeping_a_lost_lease_ends(storage, monkeypatch):
     await storage.write(lambda c: missions._shared.missions.claim(c, mission.id, 1, "other", "2999"))
     await asyncio.wait_for(keeper, 5)
     assert isinstance(claim.lost, LeaseLost)
+
+
+async def test_the_missions_of_a_process_are_looked_at_with_one_read(storage, monkeypatch):
+    monkeypatch.setattr("nextgeneration.missions.shared.POLL_SECONDS", 0.05)
+    missions = Missions(storage)
+    claims = [await missions.claim((await missions.accept(REQUEST)).id) for _ in range(5)]
+    reads, read = [], storage.read
+
+    async def counted(op):
+        reads.append(op)
+        return await read(op)
+
+    monkeypatch.setattr(storage, "read", counted)
+    keepers = [asyncio.create_task(claim.keep()) for claim in claims]
+    await asyncio.sleep(0.02)
+    keepers[0].cancel()
+    await asyncio.sleep(0.07)
+    assert len(reads) == 1
+    monkeypatch.undo()
+    await Missions(storage).cancel(claims[1].id, "human:ada")
+    await asyncio.wait_for(keepers[1], 5)
+    assert [claim.over for claim in claims] == [False, True, False, False, False]
+    for keeper in keepers:
+        keeper.cancel()
+
+
+async def test_a_lease_is_renewed_although_its_mission_cannot_be_looked_at(storage, monkeypatch):
+    monkeypatch.setattr("nextgeneration.missions.shared.POLL_SECONDS", 0.01)
+    missions = Missions(storage, MissionSettings(lease_seconds=0.3))
+    claim = await missions.claim((await missions.accept(REQUEST)).id)
+    keeper = asyncio.create_task(claim.keep())
+
+    async def busy(_op):
+        raise StorageBusy(seconds=1)
+
+    monkeypatch.setattr(storage, "read", busy)
+    await asyncio.sleep(0.6)
+    monkeypatch.undo()
+    assert not claim.over
+    await claim.event("still.here")
+    keeper.cancel()
 
 
 # -- leaving -----------------------------------------------------------------------------------------------------------
