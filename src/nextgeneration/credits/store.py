@@ -163,7 +163,7 @@ class Desk:
 
     Attributes:
         stops: all that is stopped.
-        limits: by the account or everyone's name that they are recorded for, ``period, amount, soft``.
+        limits: by account, the kind of period and the limit of those that apply.
         balances: by account and bucket.
         kept: by hour and account, the balances of its periods that are kept.
         views: of what was looked at.
@@ -174,14 +174,14 @@ class Desk:
 
     def __init__(self) -> None:
         self.stops: list[Row] | None = None
-        self.limits: dict[str, list[tuple[str, int, bool]]] = {}
+        self.limits: dict[str, list[tuple[str, Limit]]] = {}
         self.balances: dict[tuple[str, str], Balance] = {}
         self.kept: dict[str, dict[str, list[Balance]]] = {}
         self.views: dict[Touched, View] = {}
         self.holds: dict[str, OpenHold | None] = {}
 
     def __len__(self) -> int:
-        return len(self.balances) + len(self.views) + len(self.holds)
+        return len(self.balances) + len(self.limits) + len(self.views) + len(self.holds)
 
 
 def _desk(connection: Connection, tenant: str) -> Desk:
@@ -250,9 +250,9 @@ def _no_balance(values: tuple[Any, ...], _: Exception | None) -> RecordDamaged:
 
 
 @lru_cache(maxsize=2048)
-def _limit(account: str, period: str, amount: int, *, soft: bool) -> Limit:
+def _limit(account: str, period: str, amount: int, kind: str) -> Limit:
     scope, _, name = account.partition(":")
-    return Limit(scope, name, amount, Period(period), soft)
+    return Limit(scope, name, amount, Period(period), kind == "soft")
 
 
 class LedgerStore:
@@ -312,19 +312,18 @@ class LedgerStore:
         return [stop for stop in desk.stops if stop[0] in where.accounts]
 
     def _limits(self, connection: Connection, desk: Desk, where: Touched) -> list[Applying]:
-        names = {account: (account, f"{account.partition(':')[0]}:{EACH}") for account in where.accounts}
-        new = list(dict.fromkeys(name for pair in names.values() for name in pair if name not in desk.limits))
+        limits = desk.limits
+        new = {account: f"{account.partition(':')[0]}:{EACH}" for account in where.accounts if account not in limits}
         if new:
-            desk.limits.update({name: [] for name in new})
-            for account, period, amount, kind in _limits_on(len(new)).look(connection, (where.tenant, *new)):
-                desk.limits[account].append((period, amount, kind == "soft"))
+            names = list({**dict.fromkeys(new), **dict.fromkeys(new.values())})
+            found: dict[str, list[Row]] = {}
+            for name, *limit in _limits_on(len(names)).look(connection, (where.tenant, *names)):
+                found.setdefault(name, []).append(limit)
+            for account, everyone in new.items():
+                mine = (*found.get(account, ()), *found.get(everyone, ()))
+                limits[account] = [(period, _limit(account, period, *rest)) for period, *rest in mine]
         buckets = where.buckets
-        return [
-            (account, buckets[period], _limit(account, period, amount, soft=soft))
-            for account, pair in names.items()
-            for name in pair
-            for period, amount, soft in desk.limits[name]
-        ]
+        return [(account, buckets[period], limit) for account in where.accounts for period, limit in limits[account]]
 
     def _balances(self, connection: Connection, desk: Desk, where: Touched) -> dict[tuple[str, str], Balance]:
         known = desk.kept.get(where.hour)
