@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
@@ -104,7 +104,9 @@ class Storage:
         """
         return await self._writer.do(op)
 
-    async def write_whole(self, op: Op[T], then: Callable[[T], None], failed: Callable[[BaseException], None]) -> T:
+    def write_whole(
+        self, op: Op[T], then: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> Awaitable[T]:
         """:meth:`write` for a caller that must know what became of it: a cancellation waits for the answer.
 
         Args:
@@ -112,7 +114,7 @@ class Storage:
             then: called in the loop with the answer as soon as it is on disk, also when the caller was cancelled.
             failed: the same with the error when it was not written. What one of them raises is raised here.
         """
-        return await self._writer.do_whole(op, then, failed)
+        return self._writer.do_whole(op, then, failed)
 
     def write_sync(self, op: Op[T]) -> T:
         """:meth:`write` for callers without an event loop."""

@@ -15,7 +15,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -264,9 +264,9 @@ class FileWriter(Transactions):
         self._hand(Job(op, future))
         return await future
 
-    async def do_whole(
+    def do_whole(
         self, op: Callable[[Connection], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
-    ) -> T:
+    ) -> Awaitable[T]:
         """The same for a caller that must know what became of it: a cancellation waits for the answer.
 
         Args:
@@ -276,7 +276,7 @@ class FileWriter(Transactions):
         """
         future: Whole[T] = Whole()
         self._hand(Job(op, future, then, failed))
-        return await future
+        return future
 
     def do_sync(self, op: Callable[[Connection], T]) -> T:
         """The same for callers without an event loop."""
