@@ -237,7 +237,7 @@ class Delegation(Performance):
     async def _tried(self, judged: Judged, context: ToolContext, left: float) -> tuple[str, ToolResult] | BaseException:
         """Let them work under what is left of the time; the recorded result, or why there is none."""
         request, tool = self._request, judged.tool
-        timer = self._door.deadlines.after(max(left, 0.0) + GRACE_SECONDS / 2**self._branch.depth)
+        timer = self._claim.deadlines.after(max(left, 0.0) + GRACE_SECONDS / 2**self._branch.depth)
         try:
             if not delegating(tool):
                 raise InternalError(kind=type(tool).__name__, detail=request.name)

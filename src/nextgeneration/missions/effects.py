@@ -22,7 +22,6 @@ from nextgeneration.missions.booking import NAME as MODEL
 from nextgeneration.missions.booking import Asked, Booking
 from nextgeneration.missions.claims import Claim
 from nextgeneration.missions.consent import Consent
-from nextgeneration.missions.deadlines import Deadlines
 from nextgeneration.missions.delegating import Branch, Delegation, cost_below, delegating
 from nextgeneration.missions.entries import Entry, Request, requested
 from nextgeneration.missions.errors import OverBudget, Parked
@@ -79,7 +78,6 @@ class Door:
         self.workspace = Path(claim.mission.workspace)
         self.asking = Asking(claim, policy)
         self.flights = Flights(claim)
-        self.deadlines = Deadlines()
         self.tally = Tally(claim.effects.values())
         self.pinning = asyncio.Lock()
 

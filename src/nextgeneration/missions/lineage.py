@@ -66,7 +66,7 @@ class Lineage:
         template: what its agent is made from.
         levels: what its template permits, root first.
         parent: the task whose agent called it.
-        line: this task and all above it, the nearest first.
+        higher: all tasks above it, the nearest first.
         credits: the tasks above that may spend only so much.
         ends: when the time of this run of it is over, or that of those above, by the clock that only goes forward.
         read: what stood in the results that this run was given.
@@ -92,9 +92,8 @@ class Lineage:
         self.levels = levels
         self.parent = parent
         self.depth: int = 0 if parent is None else parent.depth + (not team)
-        higher = () if parent is None else parent.line
-        self.line: tuple[Lineage, ...] = (self, *higher)
-        self.credits = tuple((one.task, one.budget.credits) for one in higher if one.budget.credits is not None)
+        self.higher: tuple[Lineage, ...] = () if parent is None else (parent, *parent.higher)
+        self.credits = tuple((one.task, one.budget.credits) for one in self.higher if one.budget.credits is not None)
         own = inf if budget.seconds is None else since + budget.seconds
         self.ends: float = own if parent is None else min(own, parent.ends)
         self._slots: asyncio.Semaphore | None = None
@@ -102,16 +101,16 @@ class Lineage:
     @property
     def templates(self) -> tuple[str, ...]:
         """Whose agents stand above a task that this one calls, the highest first."""
-        return tuple(dict.fromkeys(one.template for one in reversed(self.line)))
+        return tuple(dict.fromkeys(one.template for one in reversed((self, *self.higher))))
 
     @property
     def permissions(self) -> tuple[Sequence[PermissionRules], ...]:
         """What each of the tasks above permits: a call must be allowed by all of them."""
-        return () if self.parent is None else tuple(one.levels for one in self.parent.line)
+        return tuple(one.levels for one in self.higher)
 
     def take(self, tally: Tally, unit: Unit) -> OverBudget | None:
         """Count a call that is about to be made; why it may not be: this task or one above used all it may."""
-        for one in self.line:
+        for one in (self, *self.higher):
             limit = getattr(one.budget, unit)
             if limit is not None and tally.used(one.task, unit) >= limit:
                 return OverBudget(scope=one.task, limit=limit, unit=unit)

@@ -309,7 +309,7 @@ class Performance:
         """Call the tool under its time limit; its recorded result, or what it raised."""
         request = self._request
         own = judged.tool.spec.seconds + GRACE_SECONDS
-        timer = self._door.deadlines.after(min(own, left))
+        timer = self._claim.deadlines.after(min(own, left))
         try:
             with timer:
                 result: object = await judged.tool.call(judged.parsed, context)

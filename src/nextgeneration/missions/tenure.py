@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from nextgeneration.kernel.clock import Clock, from_iso, iso
 from nextgeneration.kernel.errors import NGError
+from nextgeneration.missions.deadlines import Deadlines
 from nextgeneration.missions.errors import LeaseLost, MissionCancelled, MissionStopped
 from nextgeneration.missions.schema import Mission, MissionStatus
 from nextgeneration.missions.shared import Shared
@@ -32,6 +33,7 @@ class Tenure:
         holds: ids of what is held for model calls under way.
         tries: how often each model call was begun under it.
         flights: the calls under way; they end when the lease does.
+        deadlines: their time limits.
     """
 
     def __init__(self, shared: Shared, mission: Mission) -> None:
@@ -43,6 +45,7 @@ class Tenure:
         self.holds: set[str] = set()
         self.tries: dict[str, int] = {}
         self.flights: set[Call] = set()
+        self.deadlines = Deadlines()
         now = shared.clock.now()
         self._since = shared.clock.monotonic()
         self.ends = self._since + mission.budget.seconds - mission.seconds

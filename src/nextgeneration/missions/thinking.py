@@ -78,7 +78,6 @@ class Thought:
         self._asked = asked
         self._booking = Booking(door, access, asked, begun)
         self._clock = door.claim.shared.clock
-        self._deadlines = door.deadlines
         self._ends = ends
         self._too_long = False
         watched = listen is None and door.claim.shared.bus.watched
@@ -212,7 +211,7 @@ class Thought:
         if self._aloud:
             self._aloud.model = candidate.name
         left = max(self._ends - started, 0.0)
-        timer = self._deadlines.after(left)
+        timer = self._claim.deadlines.after(left)
         try:
             with timer:
                 return await candidate.client.answer(request, self._heard.hear if self._heard else None)
@@ -245,7 +244,8 @@ class Thought:
 
     async def _settled(self, candidate: Candidate, hold: Hold, answer: ModelAnswer) -> ModelAnswer:
         bill = Bill.of(candidate, hold, answer.usage)
-        self._charge(bill.charged, bill.usage)
+        charged = bill.charged
+        self._charge(charged, bill.usage)
         data: dict[str, Any] = plain({**answer.as_data(), "usage": bill.usage.as_data()})
         kept = ModelAnswer.of(data)
         about = {
@@ -253,7 +253,7 @@ class Thought:
             "finish": data["finish"],
             "calls": [call.name for call in kept.calls],
             "usage": data["usage"],
-            "credits": bill.charged,
+            "credits": charged,
             "seconds": self._seconds,
             **bill.beyond,
         }
