@@ -26,13 +26,12 @@ SOONEST, LATEST = 0.02, 0.5
 
 
 class Place:
-    """One call that waits. ``line`` is the account whose line it stands in."""
+    """The place of one call that waits: in the line of the account ``line``, because of ``full``."""
 
-    __slots__ = ("full", "line", "scopes", "ticket", "wanted", "woken")
+    __slots__ = ("full", "line", "ticket", "wanted", "woken")
 
-    def __init__(self, ticket: int, scopes: Scopes, wanted: int) -> None:
+    def __init__(self, ticket: int, wanted: int) -> None:
         self.ticket = ticket
-        self.scopes = scopes
         self.wanted = wanted
         self.line = ""
         self.full: HoldWaits | None = None
@@ -72,34 +71,30 @@ class Queue:
         Raises:
             HoldTimedOut: other calls held too much until the time was over.
         """
-        place = Place(next(self._tickets), scopes, wanted)
-        started = perf_counter()
+        ticket, started, pause = next(self._tickets), perf_counter(), SOONEST
+        deadline = started + seconds
+        place: Place | None = None
         try:
-            return await self._tried(place, attempt, asyncio.get_running_loop().time() + seconds, seconds)
+            while True:
+                while (before := self._before(ticket, scopes)) is not None:
+                    place = self._stand(place or Place(ticket, wanted), before.line, before.full)
+                    await self._pause(place, deadline, deadline, seconds)
+                first, seen = place is None, self._settlements
+                if place is not None:
+                    place.woken.clear()
+                try:
+                    return await attempt()
+                except HoldWaits as full:
+                    place = self._stand(place or Place(ticket, wanted), full.account, full)
+                if first and seen != self._settlements:
+                    continue  # something was settled before anybody knew that this call waits
+                until = perf_counter() + pause * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+                await self._pause(place, until, deadline, seconds)
+                pause = min(2 * pause, LATEST)
         finally:
-            if place.line:
+            if place is not None:
                 self._leave(place)
                 self.waits.add(perf_counter() - started)
-
-    async def _tried(self, place: Place, attempt: Callable[[], Awaitable[T]], deadline: float, seconds: float) -> T:
-        pause = SOONEST
-        while True:
-            while (before := self._before(place)) is not None:
-                place.full = before.full
-                self._stand(place, before.line)
-                await self._pause(place, deadline, deadline, seconds)
-            first, seen = not place.line, self._settlements
-            place.woken.clear()
-            try:
-                return await attempt()
-            except HoldWaits as full:
-                place.full = full
-                self._stand(place, full.account)
-            if first and seen != self._settlements:
-                continue  # something was settled before anybody knew that this call waits
-            until = asyncio.get_running_loop().time() + pause * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-            await self._pause(place, until, deadline, seconds)
-            pause = min(2 * pause, LATEST)
 
     async def _pause(self, place: Place, until: float, deadline: float, seconds: float) -> None:
         """Sleep until ``until`` or until woken.
@@ -107,7 +102,7 @@ class Queue:
         Raises:
             HoldTimedOut: the deadline has passed.
         """
-        now = asyncio.get_running_loop().time()
+        now = perf_counter()
         if now >= deadline and place.full is not None:
             full = place.full
             raise HoldTimedOut(
@@ -120,19 +115,22 @@ class Queue:
             return
         place.woken.clear()
 
-    def _before(self, place: Place) -> Place | None:
+    def _before(self, ticket: int, scopes: Scopes) -> Place | None:
         """Somebody who came earlier and waits on an account of this call."""
-        for account in place.scopes.accounts() if self._lines else ():
+        for account in scopes.accounts() if self._lines else ():
             line = self._lines.get(account)
-            if line and line[0].ticket < place.ticket:
+            if line and line[0].ticket < ticket:
                 return line[0]
         return None
 
-    def _stand(self, place: Place, account: str) -> None:
+    def _stand(self, place: Place, account: str, full: HoldWaits | None) -> Place:
+        """Stand in the line of an account that is full."""
+        place.full = full
         if place.line != account:
             self._leave(place)
             place.line = account
             insort(self._lines.setdefault(account, []), place, key=_ticket)
+        return place
 
     def _leave(self, place: Place) -> None:
         line = self._lines.get(place.line)

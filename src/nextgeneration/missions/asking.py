@@ -92,13 +92,17 @@ class Asking:
         found = await self.latest(task, slot) if await self._was_put(task, slot) else None
         return (None,) * len(digests) if found is None else _edits(found, digests)
 
+    def may_stand(self, task: str, slot: str) -> bool:
+        """Whether a question may have been put at a place of a task, as far as that is known without looking."""
+        return self._claim.attempt != 1 or (task, slot) in self._claim.asked
+
     async def _was_put(self, task: str, slot: str) -> bool:
         """Whether a question was ever put at a place of a task: looked up once, in attempts that follow another."""
         claim, store, tenant = self._claim, self._shared.approvals, self._shared.tenant
+        if not self.may_stand(task, slot):
+            return False
         if (task, slot) in claim.asked:
             return True
-        if claim.attempt == 1:
-            return False
         if self._before is None:
             rows = await self._shared.storage.read(lambda c: store.listed(c, tenant, None, claim.id, None))
             self._before = frozenset((row.task_id, row.slot) for row in rows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
+from typing import NamedTuple
 
 from nextgeneration.credits.schema import MAX_AMOUNT, Hold
 from nextgeneration.kernel.models import Usage
@@ -14,8 +15,7 @@ MOST_TOKENS = 2**40
 _COUNTS = tuple(field.name for field in fields(Usage) if field.name != "estimated")
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(NamedTuple):
     """One call's bill, whoever wrote it.
 
     Attributes:
@@ -49,7 +49,8 @@ class Bill:
     @property
     def beyond(self) -> dict[str, int]:
         """For the journal: by how much it passes its worst case, when it does."""
-        return {"overrun": self.charged - self.held} if self.charged > self.held else {}
+        over = self.charged - self.held
+        return {"overrun": over} if over > 0 else {}
 
 
 def _bounded(usage: Usage) -> tuple[Usage, bool]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nextgeneration.credits.errors import CreditError
-from nextgeneration.credits.schema import Hold, HoldStatus, Scopes, SoftWarning
+from nextgeneration.credits.schema import Hold, HoldStatus, Limit, ReportLine, Scopes, SoftWarning
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.models import ModelRequest, Usage, Wish
-from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.risk import EffectRule
 from nextgeneration.kernel.show import shortened
 from nextgeneration.missions.access import Candidate, ModelAccess
@@ -21,7 +20,7 @@ from nextgeneration.missions.entries import NOTE, again_of, outcome_of, row_of
 from nextgeneration.missions.holding import ending, hold_for
 from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.records import Effect
-from nextgeneration.missions.spending import asked_for, limits_of
+from nextgeneration.missions.spending import asked_for
 from nextgeneration.storage.database import Connection
 from nextgeneration.storage.errors import RecordDamaged
 from nextgeneration.storage.sealed import seal
@@ -33,18 +32,17 @@ logger = logging.getLogger(__name__)
 
 NAME = "model"
 NO_USAGE = Usage()
+_RULE = EffectRule.IDEMPOTENT.value
 MAX_NAMED = 8
 """Models named in one event of the journal beside the one that is asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A model call as it was issued.
 
     Attributes:
         template: whose account it is charged to.
-        credits: what its task may spend, in micro-credits; ``None``: as much as its mission.
-        above: the tasks that its task works for, where they may spend only so much.
+        limits: the budgets of its mission, its task and those that works for.
     """
 
     task: str
@@ -55,25 +53,7 @@ class Asked:
     digest: str
     request: ModelRequest
     wish: Wish
-    credits: int | None = None
-    above: tuple[tuple[str, int], ...] = ()
-
-    @classmethod
-    def at(
-        cls,
-        mission: str,
-        task: str,
-        agent: str,
-        template: str,
-        position: int,
-        request: ModelRequest,
-        wish: Wish,
-        budget: int | None = None,
-        above: tuple[tuple[str, int], ...] = (),
-    ) -> Asked:
-        """A call at a position of a task."""
-        key = f"{mission}/{task}/{position}/{NAME}"
-        return cls(task, agent, template, position, key, request.digest(), request, wish, budget, above)
+    limits: tuple[Limit, ...]
 
 
 class Booking:
@@ -99,13 +79,10 @@ class Booking:
         if model in passed or len(passed) < MAX_NAMED:
             passed[model] = shortened(error.message(self._claim.mission.lang), NOTE)
 
-    async def before(self) -> Cost:
+    async def before(self) -> ReportLine:
         """What earlier tries of this call cost, whose process died or whose task was cut off."""
-        if self.effect is None:
-            return Cost()
         ledger, key, tenant = self._access.credits.ledger, self._asked.key, self._shared.tenant
-        line = await self._shared.storage.read(lambda connection: ledger.tried(connection, key, tenant=tenant))
-        return Cost(model_calls=line.calls, credits=line.charged, input_tokens=line.input, output_tokens=line.output)
+        return await self._shared.storage.read(lambda connection: ledger.tried(connection, key, tenant=tenant))
 
     async def reserve(self, candidate: Candidate, request: ModelRequest, seconds: float) -> Hold:
         """Hold the worst case and journal that the call is about to be made, in one transaction.
@@ -121,7 +98,8 @@ class Booking:
         """
         asked, claim, shared, ledger = self._asked, self._claim, self._shared, self._access.credits.ledger
         # A model on this machine is free unless somebody gave it a price: a proxy answers there, and bills.
-        hold = self._hold(candidate, candidate.worst(request) if candidate.priced else 0)
+        worst = candidate.worst(request) if candidate.priced else 0
+        hold = hold_for(claim, asked.key, worst, self._scopes(candidate), asked.limits)
         at, before = hold.at, self.effect
         effect = self._intent(candidate, at)
         warnings: list[SoftWarning] = []
@@ -192,21 +170,9 @@ class Booking:
         except NGError as error:
             logger.warning("%s stays held: %s (%s)", hold.id, error, error.code)
 
-    def _hold(self, candidate: Candidate, worst: int) -> Hold:
-        asked = self._asked
-        limits = limits_of(self._claim.mission, asked.task, asked.credits, asked.above)
-        return hold_for(self._claim, asked.key, worst, self._scopes(candidate), limits)
-
     def _scopes(self, candidate: Candidate) -> Scopes:
-        mission = self._claim.mission
-        return Scopes(
-            tenant=mission.tenant,
-            user=mission.options.user,
-            agent=self._asked.template,
-            mission=mission.id,
-            task=self._asked.task,
-            model=candidate.name,
-        )
+        mission, asked = self._claim.mission, self._asked
+        return Scopes(mission.tenant, mission.options.user, asked.template, mission.id, asked.task, candidate.name)
 
     def _intent(self, candidate: Candidate | None, at: str) -> Effect:
         asked = self._asked
@@ -217,7 +183,7 @@ class Booking:
             position=asked.position,
             name=NAME,
             digest=asked.digest,
-            rule=EffectRule.IDEMPOTENT.value,
+            rule=_RULE,
             label="safe" if candidate is None or candidate.local else "network",
             status="intent",
             attempt=self._claim.attempt,
@@ -234,7 +200,8 @@ class Booking:
         self, hold: Hold, cost: int | None, status: HoldStatus, draft: Draft, usage: Usage | None = None
     ) -> int:
         """Close the hold of a try that gave no answer, with what the journal says of it; what was charged."""
-        end = ending(self._claim, self._access.credits, hold, cost, status, usage or NO_USAGE)
+        at = iso(self._shared.clock.now())
+        end = ending(self._claim, self._access.credits, hold, cost, status, at, usage or NO_USAGE)
         draft = Draft(draft.type, draft.data, self._asked.task)
         await self._claim.commit(draft, change=end.change, answer=True, then=end.then)
         return end.settled[0].charged if end.settled else 0
@@ -252,11 +219,11 @@ class Booking:
             cost: ``None``: what the provider counted is no count, so that all it could cost is charged.
         """
         asked, claim, effect, shared = self._asked, self._claim, self.effect, self._shared
-        at = iso(claim.clock.now())
+        at = iso(shared.clock.now())
         values = outcome_of(claim.id, asked.task, asked.position, "done", outcome, at, seconds)
         data = {"tool": NAME, "position": asked.position, "status": "done", **about}
         status = HoldStatus.UNCONFIRMED if cost is None else HoldStatus.SETTLED
-        end = ending(claim, self._access.credits, hold, cost, status, usage)
+        end = ending(claim, self._access.credits, hold, cost, status, at, usage)
         draft = Draft("effect.outcome", data, asked.task)
 
         def change(connection: Connection) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.kernel.tools import ToolContext
 from nextgeneration.missions.asking import Question
 from nextgeneration.missions.claims import Claim
-from nextgeneration.missions.errors import EffectMismatch, EffectRefused
+from nextgeneration.missions.errors import EffectMismatch, EffectRefused, OverBudget, Parked
 from nextgeneration.missions.grants import Grant, Granted
 from nextgeneration.missions.judging import Call, Judge, Judged, Offer, identity, said
 from nextgeneration.missions.performing import context_of
@@ -33,7 +32,7 @@ class Consent:
     _judge: Judge
     _taint: Callable[[], Taint]
     _ready: Callable[[tuple[str, ...]], None]
-    _noted: Callable[[], AbstractContextManager[None]]
+    _note: Callable[[Parked | OverBudget], None]
 
     async def offer(self, tool: str, args: Mapping[str, Any], card: Sequence[Call] = ()) -> Offer:
         """Judge a call without making it: what an action is proposed with. Nothing is recorded.
@@ -92,8 +91,11 @@ class Consent:
             return Grant(None, "rule:permissions", tuple(Granted.of(one) for one in judged))
         about = (self.task, self.agent, self.revision, slot, kind, judged, reason)
         question = Question(*about, judge=self._judge, after=self._taint())
-        with self._noted():
+        try:
             return Grant.of(await self._door.asking.answer(question, self._context()))
+        except (Parked, OverBudget) as error:
+            self._note(error)
+            raise
 
     def _begun(self, approval: str) -> bool:
         return any(effect.approval == approval for effect in self._claim.effects.values())

@@ -7,7 +7,6 @@ what is recorded of its effects answers. When it parks, the call parks.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,7 +18,6 @@ from nextgeneration.kernel.findings import Finding
 from nextgeneration.kernel.language import Lang
 from nextgeneration.kernel.reports import Cost, Report
 from nextgeneration.kernel.tools import Label, Tool, ToolContext, ToolResult
-from nextgeneration.missions.entries import Permit
 from nextgeneration.missions.errors import OverBudget
 from nextgeneration.missions.judging import Judge, Judged
 from nextgeneration.missions.lineage import Lineage, TaskBudget
@@ -217,10 +215,10 @@ class Delegation(Performance):
         judge: Judge,
         request: Request,
         begun: Effect | None,
-        seconds_left: Callable[[], float],
+        ends: float,
         branch: Branch,
     ) -> None:
-        super().__init__(door, judge, request, begun, seconds_left)
+        super().__init__(door, judge, request, begun, ends)
         self._branch = branch
 
     @property
@@ -232,17 +230,18 @@ class Delegation(Performance):
         """Let them work, or find out why not. What was allowed when it began goes on without another question."""
         if self._entry.effect is None:
             return await super().run()
-        judged = self._judged(context_of(self._door, self._request.key), self._entry.effect.edit)
-        return await self._call(judged, Permit(), self._seconds_left())
+        context = context_of(self._door, self._request.key)
+        judged = self._judged(context, self._entry.effect.edit)
+        return await self._call(judged, context, self._left())
 
-    async def _tried(self, judged: Judged, permit: Permit, left: float) -> tuple[str, ToolResult] | BaseException:
+    async def _tried(self, judged: Judged, context: ToolContext, left: float) -> tuple[str, ToolResult] | BaseException:
         """Let them work under what is left of the time; the recorded result, or why there is none."""
         request, tool = self._request, judged.tool
-        timer = asyncio.timeout(max(left, 0.0) + GRACE_SECONDS / 2**self._branch.depth)
+        timer = self._claim.deadlines.after(max(left, 0.0) + GRACE_SECONDS / 2**self._branch.depth)
         try:
             if not delegating(tool):
                 raise InternalError(kind=type(tool).__name__, detail=request.name)
-            async with timer:
+            with timer:
                 result = await tool.delegate(judged.parsed, self._branch)
             return recorded(noted(result, judged.edit, self._claim.mission.lang), request.name, request.key)
         except NGError as error:
@@ -250,7 +249,7 @@ class Delegation(Performance):
                 raise
             return error
         except Exception as error:
-            if isinstance(error, TimeoutError) and timer.expired():
+            if isinstance(error, TimeoutError) and timer.expired:
                 return OverBudget(scope=request.task, limit=round(max(left, 0.0), 1), unit="seconds")
             logger.exception("%s failed unforeseen", request.key)
             return error

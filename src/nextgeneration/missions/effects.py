@@ -7,8 +7,7 @@ human's answer, begins at its first line with a new ``TaskDoor``: what is record
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from nextgeneration.missions.grants import Grant
 from nextgeneration.missions.judging import Call, Judge, Offer, Policy
 from nextgeneration.missions.keeping import Keeping
 from nextgeneration.missions.knowing import Knowing
-from nextgeneration.missions.lineage import Lineage, Tally, TaskBudget, Unit
+from nextgeneration.missions.lineage import UNLIMITED, Lineage, Tally, TaskBudget
 from nextgeneration.missions.outcomes import refusal, replayed
 from nextgeneration.missions.performing import Performance
 from nextgeneration.missions.records import Effect
@@ -108,7 +107,7 @@ class Door:
             narrowed: permissions of other templates that hold too, such as those of agents that it was proposed by.
         """
         since = self.clock.monotonic()
-        lineage = Lineage(task_id, budget or TaskBudget(), template or agent, permissions, since=since, read=after)
+        lineage = Lineage(task_id, budget or UNLIMITED, template or agent, permissions, since=since, read=after)
         judge = Judge(self.tools, permissions, self.policy, tuple(narrowed))
         return TaskDoor(self, lineage, agent, judge, revision, guided)
 
@@ -148,6 +147,7 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
         self._cost = Cost()
         self._over: OverBudget | None = None
         self._lineage = lineage
+        self._limits = limits_of(door.claim.mission, lineage.task, lineage.budget.credits, lineage.credits)
         self.task = lineage.task
         self.agent = agent
         self.revision = revision
@@ -186,7 +186,9 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
     async def _answer(self, request: Request, number: int, parked: tuple[str, ...], read: Taint) -> ToolResult:
         slot = (self.task, request.position)
         self._ready(parked)
-        await self._door.flights.landed(slot)
+        flights = self._door.flights
+        if slot in flights.under_way:
+            await flights.landed(slot)
         recorded = self._claim.effects.get(slot)
         if recorded is not None:
             recorded.must_be(request.name, request.digest, request.key)
@@ -197,17 +199,23 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
         limit = self._budget.tool_calls
         if limit is not None and number > limit:
             raise OverBudget(scope=self.task, limit=limit, unit="tool_calls")
-        if recorded is None:
-            await self._fits("tool_calls", request)
+        if recorded is None and (over := self._lineage.take(self._door.tally, "tool_calls")) is not None:
+            self._over = over
+            await Entry(self._claim, request, None).close(*self._said(over))
+            raise over
         performance = self._performance(request, recorded, read)
         try:
-            with self._noted():
-                if isinstance(performance, Delegation):
-                    return self._seen(request, await performance.run())
-                flights = self._door.flights
-                fly = flights.exposed if request.pure else flights.sheltered
-                result: ToolResult = await fly(slot, performance.run())
-                return self._seen(request, result)
+            if isinstance(performance, Delegation):
+                result = await performance.run()
+            elif request.pure:
+                with flights.exposed(slot):
+                    result = await performance.run()
+            else:
+                result = await flights.sheltered(slot, performance.run())
+            return self._seen(request, result)
+        except (Parked, OverBudget) as error:
+            self._note(error)
+            raise
         finally:
             self._cost += performance.cost
             if recorded is None and not performance.made:
@@ -217,55 +225,43 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
         if delegating(request.tool):
             guided = bool(self._thoughts or self._guided)
             branch = Branch(self._door, self, self._lineage, request.position, read, guided)
-            return Delegation(self._door, self._judge, request, recorded, self._seconds_left, branch)
+            return Delegation(self._door, self._judge, request, recorded, self._ends(), branch)
         toll = None if self._claim.shared.tolls is None else self._toll(request, self._claim.shared.tolls)
-        return Performance(self._door, self._judge, request, recorded, self._seconds_left, toll)
+        return Performance(self._door, self._judge, request, recorded, self._ends(), toll)
 
     def _toll(self, request: Request, tolls: Tolls) -> Toll | None:
         """What the call costs; ``None``: nothing."""
         price = 0 if request.tool is None else tolls.of(request.tool.spec)
         if not price:
             return None
-        mission, task = self._claim.mission, self.task
+        mission = self._claim.mission
         scopes = Scopes(
             tenant=mission.tenant,
             user=mission.options.user,
             agent=self.template,
             mission=mission.id,
-            task=task,
+            task=self.task,
             model=ACCOUNT.format(name=request.name),
         )
-        limits = limits_of(mission, task, self._budget.credits, self._lineage.credits)
-        return Toll(self._door, tolls.books, request.key, request.name, scopes, limits, price)
+        return Toll(self._door, tolls.books, request.key, request.name, scopes, self._limits, price)
 
     def _replayed(self, request: Request, recorded: Effect) -> ToolResult:
         below = delegating(request.tool)
         self._cost += cost_of(recorded)
         if recorded.status != "refused":
             self._cost += Cost(tool_calls=1, seconds=0.0 if below else recorded.seconds)
-        with self._noted():
+        try:
             result = replayed(recorded, request.key)
+        except (Parked, OverBudget) as error:
+            self._note(error)
+            raise
         if below:
             self._cost += cost_below(result)
         return self._seen(request, result)
 
-    async def _fits(self, unit: Unit, asked: Request | Booking) -> None:
-        """Count a call that is about to be made for this task and those above.
-
-        Raises:
-            OverBudget: one of them used all it may; that is recorded, since it depends on what others did meanwhile.
-        """
-        over = self._lineage.full(self._door.tally, unit)
-        if over is None:
-            self._door.tally.take(self.task, unit)
-            return
-        problem, outcome = over.problem(self._claim.mission.lang), refusal(over)
-        with self._noted():
-            if isinstance(asked, Booking):
-                await asked.end("refused", outcome, problem, 0.0)
-            else:
-                await Entry(self._claim, asked, None).close(outcome, problem)
-            raise over
+    def _said(self, over: OverBudget) -> tuple[str, dict[str, Any]]:
+        """As what it is recorded that a task used all it may: that depends on what others did meanwhile."""
+        return refusal(over), over.problem(self._claim.mission.lang)
 
     def _seen(self, request: Request, result: ToolResult) -> ToolResult:
         if result.labels:
@@ -276,26 +272,21 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
         """What the author of a call issued now had read: only a model's are asked for what they read."""
         return self._lineage.read if self._thoughts or self._guided else CLEAN
 
-    @contextmanager
-    def _noted(self) -> Iterator[None]:
+    def _note(self, error: Parked | OverBudget) -> None:
         """Remember what a call met that holds for every later one."""
-        try:
-            yield
-        except Parked as parking:
-            self.parked = (*self.parked, *parking.approvals)
-            raise
-        except OverBudget as error:
+        if isinstance(error, Parked):
+            self.parked = (*self.parked, *error.approvals)
+        else:
             self._over = error
-            raise
 
     def _ready(self, parked: tuple[str, ...]) -> None:
         self._claim.check()
         if parked:
             raise Parked(approvals=parked)
 
-    def _seconds_left(self) -> float:
-        """The shortest of what is left to the task, to those above it and to the mission."""
-        return min(self._claim.ends, self._lineage.ends) - self._door.clock.monotonic()
+    def _ends(self) -> float:
+        """When the time is over of the task, of those above it or of the mission, whichever is first."""
+        return min(self._claim.ends, self._lineage.ends)
 
     # -- models ------------------------------------------------------------------------------------------------------
 
@@ -331,21 +322,28 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
         """
         self._position += 1
         self._thoughts += 1
-        where = (self.task, self.agent, self.template, self._position)
-        asked = Asked.at(self._claim.id, *where, request, wish, self._budget.credits, self._lineage.credits)
+        task, position = self.task, self._position
+        key = f"{self._claim.id}/{task}/{position}/{MODEL}"
+        where = (task, self.agent, self.template, position, key)
+        asked = Asked(*where, request.digest(), request, wish, self._limits)
         return self._thought(asked, self._thoughts, listen, self.parked)
 
     async def _thought(self, asked: Asked, number: int, listen: Listen | None, parked: tuple[str, ...]) -> ModelAnswer:
         self._ready(parked)
         slot = (self.task, asked.position)
-        await self._door.flights.landed(slot)
+        flights = self._door.flights
+        if slot in flights.under_way:
+            await flights.landed(slot)
         recorded = self._claim.effects.get(slot)
         if recorded is not None:
             recorded.must_be(MODEL, asked.digest, asked.key)
             if recorded.outcome is not None:
                 self._cost += cost_of(recorded)
-                with self._noted():
+                try:
                     return replayed_thought(recorded, asked.key)
+                except (Parked, OverBudget) as error:
+                    self._note(error)
+                    raise
         if self._over is not None:
             raise self._over
         limit, access = self._budget.model_calls, self._door.access
@@ -353,14 +351,19 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
             raise OverBudget(scope=self.task, limit=limit, unit="model_calls")
         if access is None:
             raise models_failed(NoModel(detail=asked.wish.purpose).problem(self._claim.mission.lang))
-        if recorded is None:
-            await self._fits("model_calls", Booking(self._door, access, asked, None))
-        thought = Thought(self._door, access, asked, recorded, self._seconds_left, listen)
+        if recorded is None and (over := self._lineage.take(self._door.tally, "model_calls")) is not None:
+            self._over = over
+            outcome, problem = self._said(over)
+            await Booking(self._door, access, asked, None).end("refused", outcome, problem, 0.0)
+            raise over
+        thought = Thought(self._door, access, asked, recorded, self._ends(), listen)
         try:
-            with self._noted():
-                found: ModelAnswer = await self._door.flights.exposed(slot, thought.run())
+            with flights.exposed(slot):
+                return await thought.run()
+        except (Parked, OverBudget) as error:
+            self._note(error)
+            raise
         finally:
-            self._cost += thought.cost
-            if recorded is None and not thought.cost.model_calls:
+            self._cost += Cost(**thought.spent())
+            if recorded is None and not thought.tries:
                 self._door.tally.take(self.task, "model_calls", -1)
-        return found

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nextgeneration.credits.schema import HoldStatus
 from nextgeneration.kernel.canonical import canonical
@@ -32,8 +31,7 @@ NOTE = 300
 """Characters of a message kept in the journal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A call as it was issued. ``wrong`` is why it cannot be made at all."""
 
     task: str
@@ -90,9 +88,9 @@ def requested(
         digest = identity(real, given)
     if tool is None:
         wrong = judge.unknown(name)
-    key = f"{claim.id}/{caller.task}/{position}/{real}"
-    who = (caller.task, caller.agent, caller.revision)
-    return Request(*who, position, key, real, given, digest, tool, wrong, grant, after)
+    task = caller.task
+    key = f"{claim.id}/{task}/{position}/{real}"
+    return Request(task, caller.agent, caller.revision, position, key, real, given, digest, tool, wrong, grant, after)
 
 
 def _cleaned(args: dict[str, Any]) -> dict[str, Any]:
@@ -105,8 +103,7 @@ def _cleaned(args: dict[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """On what ground a call is made. ``retry`` is the answer that lets a call in doubt run again."""
 
     approval: str | None = None
@@ -150,8 +147,8 @@ class Entry:
         """
         request, claim, shared, toll = self._request, self._claim, self._shared, self._toll
         before = self.effect
-        at = iso(claim.clock.now())
-        effect = self._fresh(judged.assessment.label.value, "intent", judged.assessment.conditions, at, judged.edit)
+        at = iso(shared.clock.now())
+        effect = self._fresh(str(judged.assessment.label), "intent", judged.assessment.conditions, at, judged.edit)
         effect.approval, effect.approval_call = permit.approval, permit.call
         if before is not None and permit.approval is None:
             effect.approval, effect.approval_call = before.approval, before.approval_call
@@ -211,9 +208,9 @@ class Entry:
         of it comes later, and a crash before that makes the call again.
         """
         request, claim, shared = self._request, self._claim, self._shared
-        at = iso(claim.clock.now())
+        at = iso(shared.clock.now())
         values = outcome_of(claim.id, request.task, request.position, status, outcome, at, seconds)
-        end = None if self._toll is None else self._toll.ending(closing)
+        end = None if self._toll is None else self._toll.ending(at, closing)
         if self._toll is not None and self._toll.cost:
             data = {**data, "credits": self._toll.cost}
 
@@ -277,7 +274,7 @@ class Entry:
             position=request.position,
             name=request.name,
             digest=request.digest,
-            rule=self.rule.value,
+            rule=str(self.rule),
             label=label,
             status=status,
             attempt=self._claim.attempt,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from types import TracebackType
 from typing import Any, TypeVar
 
 from nextgeneration.missions.claims import Claim
@@ -17,18 +18,19 @@ Slot = tuple[str, int]
 class Flight:
     """A call under way in the task that asked for it: the end of the claim ends the call, and not the task."""
 
-    __slots__ = ("_landed", "cut", "task")
+    __slots__ = ("_flights", "_landed", "_slot", "_task", "cut")
 
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self.task = task
-        self.cut = False
+    def __init__(self, flights: Flights, slot: Slot) -> None:
+        self._flights = flights
+        self._slot = slot
         self._landed: asyncio.Future[None] | None = None
+        self.cut = False
 
     def cancel(self) -> None:
         """Cut the call short. A task that does so to itself hears it from what it called."""
-        if not self.cut and asyncio.current_task() is not self.task:
+        if not self.cut and asyncio.current_task() is not self._task:
             self.cut = True
-            self.task.cancel()
+            self._task.cancel()
 
     def landed(self) -> asyncio.Future[None]:
         """Done when the call is over."""
@@ -36,46 +38,49 @@ class Flight:
             self._landed = asyncio.get_running_loop().create_future()
         return self._landed
 
-    def land(self) -> None:
-        """The call is over."""
+    def __enter__(self) -> Flight:
+        task = asyncio.current_task(asyncio.get_running_loop())
+        assert task is not None  # noqa: S101 - a coroutine runs in one
+        self._task = task
+        self._flights.begun(self._slot, self)
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
         if self.cut:
-            self.task.uncancel()
+            self._task.uncancel()
         if self._landed is not None and not self._landed.done():
             self._landed.set_result(None)
+        self._flights.over(self._slot, self)
+        if isinstance(error, asyncio.CancelledError):
+            self._flights.claim.check()
 
 
 class Flights:
-    """The calls of one door that are under way."""
+    """The calls of one door that are under way.
+
+    Attributes:
+        under_way: the calls by their place.
+    """
 
     def __init__(self, claim: Claim) -> None:
-        self._claim = claim
-        self._under_way: dict[Slot, Flight | asyncio.Task[Any]] = {}
+        self.claim = claim
+        self.under_way: dict[Slot, Flight | asyncio.Task[Any]] = {}
 
     async def landed(self, slot: Slot) -> None:
         """Wait for a call at this place that an earlier run of the task left under way."""
-        flight = self._under_way.get(slot)
+        flight = self.under_way.get(slot)
         if flight is not None:
             await asyncio.wait({flight.landed() if isinstance(flight, Flight) else flight})
 
-    async def exposed(self, slot: Slot, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work``, a call that may be made again: it ends at once when the task is cancelled, or the claim over.
+    def exposed(self, slot: Slot) -> Flight:
+        """A block for a call that may be made again: it ends at once when the task is cancelled, or the claim over.
 
-        Raises:
+        Raises (where it ends):
             LeaseLost, MissionCancelled, MissionStopped: the claim is over.
         """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in one
-        flight = Flight(task)
-        self._under_way[slot] = flight
-        self._claim.flights.add(flight)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            self._claim.check()
-            raise
-        finally:
-            flight.land()
-            self._over(slot, flight)
+        return Flight(self, slot)
 
     async def sheltered(self, slot: Slot, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` so that cancelling the task does not cut the call off from its outcome.
@@ -86,10 +91,8 @@ class Flights:
         Raises:
             LeaseLost, MissionCancelled, MissionStopped: the claim is over.
         """
-        claim = self._claim
         flight = asyncio.create_task(work, name=f"{slot[0]}/{slot[1]}")
-        self._under_way[slot] = flight
-        claim.flights.add(flight)
+        self.begun(slot, flight)
         try:
             return await asyncio.shield(flight)
         except asyncio.CancelledError:
@@ -100,12 +103,18 @@ class Flights:
                     continue
             if not flight.cancelled():
                 flight.exception()
-            claim.check()
+            self.claim.check()
             raise
         finally:
-            self._over(slot, flight)
+            self.over(slot, flight)
 
-    def _over(self, slot: Slot, flight: Flight | asyncio.Task[Any]) -> None:
-        self._claim.flights.discard(flight)
-        if self._under_way.get(slot) is flight:
-            del self._under_way[slot]
+    def begun(self, slot: Slot, flight: Flight | asyncio.Task[Any]) -> None:
+        """A call is under way."""
+        self.under_way[slot] = flight
+        self.claim.flights.add(flight)
+
+    def over(self, slot: Slot, flight: Flight | asyncio.Task[Any]) -> None:
+        """It is no more."""
+        self.claim.flights.discard(flight)
+        if self.under_way.get(slot) is flight:
+            del self.under_way[slot]

@@ -26,20 +26,21 @@ class Ending(NamedTuple):
 
 def hold_for(claim: Tenure, key: str, amount: int, scopes: Scopes, limits: tuple[Limit, ...]) -> Hold:
     """The hold of the next try of a call, which no other try of any attempt has the name of."""
-    claim.tries[key] += 1
-    number, at = claim.tries[key], iso(claim.clock.now())
+    number = claim.tries[key] = claim.tries.get(key, 0) + 1
+    at = iso(claim.shared.clock.now())
     return Hold(f"{key}/{claim.attempt}.{number}", amount, scopes, claim.attempt, at, limits)
 
 
 def ending(
-    claim: Tenure, books: Credits, hold: Hold, cost: int | None, status: HoldStatus, usage: Usage = NO_USAGE
+    claim: Tenure, books: Credits, hold: Hold, cost: int | None, status: HoldStatus, at: str, usage: Usage = NO_USAGE
 ) -> Ending:
     """How a hold ends; of a call that costs nothing only the tokens are written down.
 
     Args:
         cost: ``None``: all that was held.
+        at: now.
     """
-    at, tenant = iso(claim.clock.now()), hold.scopes.tenant
+    tenant = hold.scopes.tenant
     settled: list[Settled] = []
 
     def change(connection: Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -50,8 +50,7 @@ class Call:
     args: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A call with everything that was found out about it.
 
     Attributes:
@@ -165,16 +164,14 @@ class Judge:
         args = args if edit is None else edit.args
         parsed = parse_args(tool, args)
         assessment = tool.assess(parsed, context)
-        if assessment.label.rank < spec.risk.rank:
+        if assessment.label is not spec.risk and assessment.label.rank < spec.risk.rank:
             assessment = assessment.raised(spec.risk, f"{spec.name} is {spec.risk}")
         subjects, standing = subjects_of(tool, parsed, context), self.policy.standing
-        decision = max(
-            (
-                decide(levels, standing, spec.name, subjects, assessment.label, spec.effect, aliases=spec.aliases)
-                for levels in (self.levels, *self.above)
-            ),
-            key=lambda one: one.verdict.rank,
-        )
+        about = (standing, spec.name, subjects, assessment.label, spec.effect)
+        decision = decide(self.levels, *about, aliases=spec.aliases)
+        for levels in self.above:
+            other = decide(levels, *about, aliases=spec.aliases)
+            decision = other if other.verdict.rank > decision.verdict.rank else decision
         assessment, decision = tainted(after, assessment, decision, spec, subjects, standing, context.lang)
         if decision.verdict is Verdict.ASK and "network" in spec.touches and not self.policy.network:
             raise NetworkOff(tool=spec.name)

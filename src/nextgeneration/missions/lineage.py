@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -32,6 +31,9 @@ class TaskBudget:
     credits: int | None = None
 
 
+UNLIMITED = TaskBudget()
+
+
 class Tally:
     """How many calls each task of a mission made, with those of the tasks below it.
 
@@ -39,20 +41,20 @@ class Tally:
     """
 
     def __init__(self, effects: Iterable[Effect]) -> None:
-        self._used: Counter[tuple[str, Unit]] = Counter()
+        self._used: dict[tuple[str, Unit], int] = {}
         for effect in effects:
             if effect.rule != "record" and effect.status != "refused":
                 self.take(effect.task, "model_calls" if effect.name == MODEL else "tool_calls")
 
     def take(self, task: str, unit: Unit, count: int = 1) -> None:
         """Count a call that is about to be made; ``-1`` one that was not made after all."""
-        self._used[task, unit] += count
-        for higher in above(task):
-            self._used[higher, unit] += count
+        used = self._used
+        for one in (task, *above(task)):
+            used[one, unit] = used.get((one, unit), 0) + count
 
     def used(self, task: str, unit: Unit) -> int:
         """The calls of a task and of all below it."""
-        return self._used[task, unit]
+        return self._used.get((task, unit), 0)
 
 
 class Lineage:
@@ -64,7 +66,7 @@ class Lineage:
         template: what its agent is made from.
         levels: what its template permits, root first.
         parent: the task whose agent called it.
-        line: this task and all above it, the nearest first.
+        higher: all tasks above it, the nearest first.
         credits: the tasks above that may spend only so much.
         ends: when the time of this run of it is over, or that of those above, by the clock that only goes forward.
         read: what stood in the results that this run was given.
@@ -90,9 +92,8 @@ class Lineage:
         self.levels = levels
         self.parent = parent
         self.depth: int = 0 if parent is None else parent.depth + (not team)
-        higher = () if parent is None else parent.line
-        self.line: tuple[Lineage, ...] = (self, *higher)
-        self.credits = tuple((one.task, one.budget.credits) for one in higher if one.budget.credits is not None)
+        self.higher: tuple[Lineage, ...] = () if parent is None else (parent, *parent.higher)
+        self.credits = tuple((one.task, one.budget.credits) for one in self.higher if one.budget.credits is not None)
         own = inf if budget.seconds is None else since + budget.seconds
         self.ends: float = own if parent is None else min(own, parent.ends)
         self._slots: asyncio.Semaphore | None = None
@@ -100,19 +101,20 @@ class Lineage:
     @property
     def templates(self) -> tuple[str, ...]:
         """Whose agents stand above a task that this one calls, the highest first."""
-        return tuple(dict.fromkeys(one.template for one in reversed(self.line)))
+        return tuple(dict.fromkeys(one.template for one in reversed((self, *self.higher))))
 
     @property
     def permissions(self) -> tuple[Sequence[PermissionRules], ...]:
         """What each of the tasks above permits: a call must be allowed by all of them."""
-        return () if self.parent is None else tuple(one.levels for one in self.parent.line)
+        return tuple(one.levels for one in self.higher)
 
-    def full(self, tally: Tally, unit: Unit) -> OverBudget | None:
-        """Why no more of ``unit`` may be used: this task or one above used all it may."""
-        for one in self.line:
+    def take(self, tally: Tally, unit: Unit) -> OverBudget | None:
+        """Count a call that is about to be made; why it may not be: this task or one above used all it may."""
+        for one in (self, *self.higher):
             limit = getattr(one.budget, unit)
             if limit is not None and tally.used(one.task, unit) >= limit:
                 return OverBudget(scope=one.task, limit=limit, unit=unit)
+        tally.take(self.task, unit)
         return None
 
     def slots(self, count: int) -> asyncio.Semaphore:

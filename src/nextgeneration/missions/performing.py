@@ -45,10 +45,15 @@ GRACE_SECONDS = 5.0
 
 PROBE_SECONDS = 30.0
 
+UNASKED = Permit()
+"""The ground of a call that rules allow."""
 
-def context_of(
-    door: Door, key: str, *, approved: bool = False, emit: Callable[[str], None] | None = None
-) -> ToolContext:
+
+def _unheard(_line: str) -> None:
+    """Where lines of progress go before a call is made."""
+
+
+def context_of(door: Door, key: str, *, approved: bool = False, emit: Callable[[str], None] = _unheard) -> ToolContext:
     """What a tool is given for one call."""
     return ToolContext(
         workspace=door.workspace,
@@ -58,7 +63,7 @@ def context_of(
         network=door.policy.network,
         approved=approved,
         clock=door.clock,
-        emit=emit or (lambda _: None),
+        emit=emit,
     )
 
 
@@ -76,7 +81,7 @@ class Performance:
         judge: Judge,
         request: Request,
         begun: Effect | None,
-        seconds_left: Callable[[], float],
+        ends: float,
         toll: Toll | None = None,
     ) -> None:
         self._door = door
@@ -86,7 +91,7 @@ class Performance:
         self._request = request
         self._toll = toll
         self._entry = Entry(door.claim, request, begun, toll)
-        self._seconds_left = seconds_left
+        self._ends = ends
         self.made = False
         self.seconds = 0.0
 
@@ -99,10 +104,10 @@ class Performance:
     async def run(self) -> ToolResult:
         """Make the call, or find out why not."""
         request = self._request
-        context = context_of(self._door, request.key)
+        context = context_of(self._door, request.key, emit=self._emit)
         if self._toll is not None and self._entry.effect is not None:
             await self._toll.look_back()
-        edit = await self._edit()
+        edit = await self._edit() if self._put_before() else None
         try:
             judged = self._judged(context, edit)
         except NGError as error:
@@ -115,15 +120,28 @@ class Performance:
                 if isinstance(permit, ToolResult):
                     return permit
             else:
-                permit = await self._permit(judged, context)
-            left = self._seconds_left()
+                permit = self._free(judged) or await self._asked(judged, context)
+            left = self._left()
             if left <= 0:
                 raise OverBudget(scope=request.task, limit=round(self._claim.seconds(), 1), unit="seconds")
             await self._entry.intend(judged, permit, left)
         except (EffectRefused, GrantMismatch, OverBudget) as error:
             await self._refused(error)
             raise
-        return await self._call(judged, permit, left)
+        if permit.approved:
+            context = context_of(self._door, request.key, approved=True, emit=self._emit)
+        return await self._call(judged, context, left)
+
+    def _left(self) -> float:
+        """Seconds left to the call."""
+        return self._ends - self._shared.clock.monotonic()
+
+    def _put_before(self) -> bool:
+        """Whether this call may have been put to a human, or was begun before."""
+        request = self._request
+        if request.grant is not None or self._entry.effect is not None:
+            return True
+        return self._door.asking.may_stand(request.task, str(request.position))
 
     async def _edit(self) -> Edit | None:
         """What a human put in place of this call: on the card that stands for it, or as it was begun."""
@@ -148,24 +166,29 @@ class Performance:
 
     # -- may it run? -------------------------------------------------------------------------------------------------
 
-    async def _permit(self, judged: Judged, context: ToolContext) -> Permit:
-        """The ground on which the call may be made.
+    def _free(self, judged: Judged) -> Permit | None:
+        """The ground on which the call may be made without a question; ``None``: there is none.
 
         Raises:
-            EffectRefused, ApprovalStale, GrantMismatch: it may not.
+            ApprovalStale, GrantMismatch: what was granted is not this call.
+        """
+        grant = self._request.grant
+        if grant is not None and grant.approval is not None:
+            permit = self._granted(judged, grant, grant.approval)
+            if permit is not None:
+                return permit
+        return UNASKED if judged.decision.verdict is Verdict.ALLOW and judged.edit is None else None
+
+    async def _asked(self, judged: Judged, context: ToolContext) -> Permit:
+        """The approval on which the call may be made.
+
+        Raises:
+            EffectRefused: it may not.
             Parked: a human was asked.
         """
         request = self._request
-        if request.grant is not None and request.grant.approval is not None:
-            permit = self._granted(judged, request.grant, request.grant.approval)
-            if permit is not None:
-                return permit
-        verdict = judged.decision.verdict
-        lang = self._claim.mission.lang
-        if verdict is Verdict.ALLOW and judged.edit is None:
-            return Permit()
-        why = said(judged.decision.why, lang)
-        if verdict is Verdict.DENY:
+        why = said(judged.decision.why, self._claim.mission.lang)
+        if judged.decision.verdict is Verdict.DENY:
             raise EffectRefused(tool=request.name, why=why)
         question = self._question(str(request.position), "call", judged, why)
         question = replace(question, judge=self._judge, after=request.after)
@@ -217,7 +240,7 @@ class Performance:
         """Ask the tool, then a human, what became of the call."""
         happened = await self._probed(judged, context)
         if happened is Happened.NO:
-            return await self._permit(judged, context)
+            return self._free(judged) or await self._asked(judged, context)
         lang = self._claim.mission.lang
         if happened is Happened.YES:
             return await self._confirmed(f"{judged.name}.probe")
@@ -255,18 +278,17 @@ class Performance:
 
     # -- the call ----------------------------------------------------------------------------------------------------
 
-    async def _call(self, judged: Judged, permit: Permit, left: float) -> ToolResult:
+    async def _call(self, judged: Judged, context: ToolContext, left: float) -> ToolResult:
         request, claim = self._request, self._claim
         try:
-            await claim.secure()
+            started = await claim.secure()
             self.made = True
-            started = claim.clock.monotonic()
-            answer = await self._tried(judged, permit, left)
+            answer = await self._tried(judged, context, left)
         except (NGError, asyncio.CancelledError):
             if self._toll is not None:
                 await (self._toll.lost() if self.made else self._toll.give_back())
             raise
-        self.seconds = round(claim.clock.monotonic() - started, 6)
+        self.seconds = round(self._shared.clock.monotonic() - started, 6)
         self._shared.at("effect.called")
         if isinstance(answer, tuple):
             text, result = answer
@@ -283,14 +305,13 @@ class Performance:
         await self._entry.settle("failed", outcome, data, seconds=self.seconds, closing=closing)
         raise answer if isinstance(answer, OverBudget) else failed(request.name, problem)
 
-    async def _tried(self, judged: Judged, permit: Permit, left: float) -> tuple[str, ToolResult] | BaseException:
+    async def _tried(self, judged: Judged, context: ToolContext, left: float) -> tuple[str, ToolResult] | BaseException:
         """Call the tool under its time limit; its recorded result, or what it raised."""
         request = self._request
         own = judged.tool.spec.seconds + GRACE_SECONDS
-        context = context_of(self._door, request.key, approved=permit.approved, emit=self._emit)
-        timer = asyncio.timeout(min(own, left))
+        timer = self._claim.deadlines.after(min(own, left))
         try:
-            async with timer:
+            with timer:
                 result: object = await judged.tool.call(judged.parsed, context)
             if not isinstance(result, ToolResult):
                 return InternalError(kind="ToolResult", detail=f"{request.name} returned {type(result).__name__}")
@@ -305,7 +326,7 @@ class Performance:
                 raise
             return error
         except (Exception, SystemExit) as error:
-            if isinstance(error, TimeoutError) and timer.expired():
+            if isinstance(error, TimeoutError) and timer.expired:
                 if left < own:
                     return OverBudget(scope=request.task, limit=round(left, 1), unit="seconds")
                 return ToolTimedOut(tool=request.name, seconds=judged.tool.spec.seconds)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, Protocol
 
 from nextgeneration.kernel.clock import Clock, from_iso, iso
 from nextgeneration.kernel.errors import NGError
+from nextgeneration.missions.deadlines import Deadlines
 from nextgeneration.missions.errors import LeaseLost, MissionCancelled, MissionStopped
 from nextgeneration.missions.schema import Mission, MissionStatus
 from nextgeneration.missions.shared import Shared
@@ -25,6 +25,7 @@ class Tenure:
     """One attempt's time at a mission.
 
     Attributes:
+        shared: the parts this claim works with.
         mission: the record as it was claimed, and as it was left.
         attempt: number of this attempt.
         ends: when the mission's time is used up, by the clock that only goes forward.
@@ -32,27 +33,24 @@ class Tenure:
         holds: ids of what is held for model calls under way.
         tries: how often each model call was begun under it.
         flights: the calls under way; they end when the lease does.
+        deadlines: their time limits.
     """
 
     def __init__(self, shared: Shared, mission: Mission) -> None:
-        self._shared = shared
+        self.shared = self._shared = shared
         self.mission = mission
         self.id = mission.id
         self.attempt = mission.attempt
         self.lost: NGError | None = None
         self.holds: set[str] = set()
-        self.tries: Counter[str] = Counter()
+        self.tries: dict[str, int] = {}
         self.flights: set[Call] = set()
+        self.deadlines = Deadlines()
         now = shared.clock.now()
         self._since = shared.clock.monotonic()
         self.ends = self._since + mission.budget.seconds - mission.seconds
         self._until = now if mission.lease_until is None else from_iso(mission.lease_until)
         self._deadline = self._since + (self._until - now).total_seconds()
-
-    @property
-    def shared(self) -> Shared:
-        """The parts this claim works with."""
-        return self._shared
 
     @property
     def clock(self) -> Clock:
@@ -114,18 +112,23 @@ class Tenure:
             self._lose(MissionCancelled(mission=self.id, by=row[0]))
         self._until, self._deadline = end, deadline
 
-    async def secure(self) -> None:
+    async def secure(self) -> float:
         """Be sure, right before something is done outside, that no other worker has taken over.
 
         The lease is looked at by both clocks: one stands still while the machine sleeps, the other can be set. When it
         is over, only the database can tell.
 
+        Returns:
+            When that was, by the clock that only goes forward.
+
         Raises:
             LeaseLost, MissionCancelled, MissionEnded, MissionStopped: this attempt may do nothing more.
         """
         self.check()
-        while self.clock.monotonic() >= self._deadline or self.clock.now() >= self._until:
+        clock = self.shared.clock
+        while (now := clock.monotonic()) >= self._deadline or clock.now() >= self._until:
             await self.renew()
+        return now
 
     def _look(self, row: Any) -> None:
         if row is None or row[0] != self.attempt or row[1] != MissionStatus.RUNNING:

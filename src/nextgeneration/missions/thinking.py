@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.credits.errors import HoldRefused, OverLimit
-from nextgeneration.credits.schema import Hold, HoldStatus
+from nextgeneration.credits.schema import Hold, HoldStatus, ReportLine
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.language import Lang, Texts
 from nextgeneration.kernel.models import ModelAnswer, ModelRequest, Usage, Wish
@@ -57,8 +57,11 @@ Listen = Callable[[str], None]
 class Thought:
     """The making of one model call.
 
+    Args:
+        ends: when the time is over, by the mission's clock that only goes forward.
+
     Attributes:
-        cost: what it cost, all tries together.
+        tries: how often a model was asked.
     """
 
     def __init__(
@@ -67,20 +70,41 @@ class Thought:
         access: ModelAccess,
         asked: Asked,
         begun: Effect | None,
-        seconds_left: Callable[[], float],
+        ends: float,
         listen: Listen | None = None,
     ) -> None:
         self._claim = door.claim
         self._access = access
         self._asked = asked
         self._booking = Booking(door, access, asked, begun)
-        self._seconds_left = seconds_left
+        self._clock = door.claim.shared.clock
+        self._ends = ends
         self._too_long = False
         watched = listen is None and door.claim.shared.bus.watched
         self._aloud = Aloud(door.claim, asked) if watched else None
         heard = self._aloud.say if self._aloud else listen
         self._heard = _Heard(heard) if heard else None
-        self.cost = Cost()
+        self.tries = 0
+        self._seconds = 0.0
+        self._credits = 0
+        self._input = 0
+        self._output = 0
+
+    def spent(self) -> dict[str, Any]:
+        """What it cost, all tries together: the fields of a ``Cost`` without those that are nothing."""
+        used = {
+            "model_calls": self.tries,
+            "seconds": self._seconds,
+            "credits": self._credits,
+            "input_tokens": self._input,
+            "output_tokens": self._output,
+        }
+        return {name: amount for name, amount in used.items() if amount}
+
+    def _charge(self, charged: int, tokens: Usage | ReportLine) -> None:
+        self._credits += charged
+        self._input += tokens.input
+        self._output += tokens.output
 
     async def run(self) -> ModelAnswer:
         """Ask the models in their order until one answers.
@@ -90,7 +114,10 @@ class Thought:
             OverBudget: what it could cost fits no limit.
             Parked: a human is asked whether to go on beyond a soft limit.
         """
-        self.cost += await self._booking.before()
+        if self._booking.effect is not None:
+            before = await self._booking.before()
+            self.tries += before.calls
+            self._charge(before.charged, before)
         try:
             choice = self._access.gateway.candidates(self._asked.wish, self._asked.request)
         except ModelFailure as error:
@@ -157,13 +184,13 @@ class Thought:
             # On this machine a server is there or it is not: nothing is gained by knocking again.
             gone = candidate.local and isinstance(answer, ModelUnreachable)
             pause = None if gone else delay(answer, tries, jitter=self._access.random())
-            if pause is None or pause >= self._seconds_left():
+            if pause is None or pause >= self._ends - self._clock.monotonic():
                 raise answer
             await asyncio.sleep(pause)
 
     async def _held(self, candidate: Candidate) -> tuple[ModelRequest, Hold]:
         """Hold the worst case; when it can never fit, that of a shorter answer."""
-        request, left = self._asked.request, max(self._seconds_left(), 0.0)
+        request, left = self._asked.request, max(self._ends - self._clock.monotonic(), 0.0)
         if candidate.context < ROOMY * request.max_output:
             request = _within(candidate, request)
         try:
@@ -177,22 +204,21 @@ class Thought:
     async def _answer(self, candidate: Candidate, request: ModelRequest, hold: Hold) -> ModelAnswer | ModelFailure:
         """Ask the model under what is left of the time; its answer, or why there is none."""
         try:
-            await self._claim.secure()
+            started = await self._claim.secure()
         except (NGError, asyncio.CancelledError):
             await self._booking.give_back(hold)
             raise
         if self._aloud:
             self._aloud.model = candidate.name
-        started = self._claim.clock.monotonic()
-        left = max(self._seconds_left(), 0.0)
-        timer = asyncio.timeout(left)
+        left = max(self._ends - started, 0.0)
+        timer = self._claim.deadlines.after(left)
         try:
-            async with timer:
+            with timer:
                 return await candidate.client.answer(request, self._heard.hear if self._heard else None)
         except ModelFailure as error:
             return error
         except TimeoutError as error:
-            if timer.expired():
+            if timer.expired:
                 return ModelTimedOut(model=candidate.name, seconds=round(left, 1), other=False)
             return _unforeseen(candidate, error)
         except asyncio.CancelledError as error:
@@ -202,15 +228,14 @@ class Thought:
             if not self._claim.over:
                 about = {"tool": NAME, "position": self._asked.position, "model": candidate.name}
                 lost = Draft("credits.unconfirmed", about)
-                charged = await self._booking.close(hold, None, HoldStatus.UNCONFIRMED, lost)
-                self.cost += Cost(credits=charged)
+                self._credits += await self._booking.close(hold, None, HoldStatus.UNCONFIRMED, lost)
             raise
         except Exception as error:
             logger.exception("%s failed unforeseen", self._asked.key)
             return _unforeseen(candidate, error)
         finally:
-            seconds = round(self._claim.clock.monotonic() - started, 6)
-            self.cost += Cost(model_calls=1, seconds=seconds)
+            self.tries += 1
+            self._seconds += round(self._clock.monotonic() - started, 6)
             if self._heard:
                 self._heard.again()
             self._claim.shared.at("effect.called")
@@ -219,22 +244,22 @@ class Thought:
 
     async def _settled(self, candidate: Candidate, hold: Hold, answer: ModelAnswer) -> ModelAnswer:
         bill = Bill.of(candidate, hold, answer.usage)
-        data: dict[str, Any] = plain(replace(answer, usage=bill.usage).as_data())
+        charged = bill.charged
+        self._charge(charged, bill.usage)
+        data: dict[str, Any] = plain({**answer.as_data(), "usage": bill.usage.as_data()})
         kept = ModelAnswer.of(data)
         about = {
             "model": kept.model,
-            "finish": kept.finish.value,
+            "finish": data["finish"],
             "calls": [call.name for call in kept.calls],
             "usage": data["usage"],
-            "credits": bill.charged,
-            "seconds": self.cost.seconds,
+            "credits": charged,
+            "seconds": self._seconds,
             **bill.beyond,
         }
-        spent = self.cost + Cost(credits=bill.charged, input_tokens=kept.usage.input, output_tokens=kept.usage.output)
-        outcome = seal({"answer": data, "cost": spent.model_dump(exclude_defaults=True)})
-        await self._booking.settle(hold, bill.cost, bill.usage, outcome, about, spent.seconds)
-        self.cost = spent
-        candidate.succeeded(spent.seconds)
+        outcome = seal({"answer": data, "cost": self.spent()})
+        await self._booking.settle(hold, bill.cost, bill.usage, outcome, about, self._seconds)
+        candidate.succeeded(self._seconds)
         return kept
 
     async def _lost(self, candidate: Candidate, hold: Hold, error: ModelFailure) -> None:
@@ -259,8 +284,7 @@ class Thought:
             **(bill.beyond if status is not HoldStatus.RELEASED else {}),
         }
         charged = await self._booking.close(hold, cost, status, Draft("effect.tried", about), bill.usage)
-        known = bill.usage
-        self.cost += Cost(credits=charged, input_tokens=known.input, output_tokens=known.output)
+        self._charge(charged, bill.usage)
         candidate.failed(error)
 
     async def _given_up(self, error: ModelFailure, room: int = 0) -> ModelsFailed:
@@ -279,8 +303,7 @@ class Thought:
         return refused
 
     async def _ended(self, status: str, outcome: dict[str, Any], problem: dict[str, Any]) -> None:
-        spent = self.cost.model_dump(exclude_defaults=True)
-        await self._booking.end(status, seal({**outcome, "cost": spent}), problem, self.cost.seconds)
+        await self._booking.end(status, seal({**outcome, "cost": self.spent()}), problem, self._seconds)
 
 
 def left_out(skipped: Mapping[str, Texts], wish: Wish, lang: Lang) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from nextgeneration.credits.errors import HoldRefused
 from nextgeneration.credits.schema import Hold, HoldStatus, Limit, Scopes, SoftWarning
 from nextgeneration.credits.service import Credits
 from nextgeneration.credits.units import from_credits
+from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.kernel.tools import ToolSpec
 from nextgeneration.missions.holding import Ending, ending, hold_for
@@ -157,7 +158,7 @@ class Toll:
         """The intent is on disk, and with it the hold."""
         self._written = True
 
-    def ending(self, status: HoldStatus = HoldStatus.SETTLED) -> Ending | None:
+    def ending(self, at: str, status: HoldStatus = HoldStatus.SETTLED) -> Ending | None:
         """The end of the hold, which is then this call's no more; ``None``: there is none."""
         hold = self._hold
         if hold is None:
@@ -165,7 +166,7 @@ class Toll:
         self._hold = None
         self.charged = 0 if status is HoldStatus.RELEASED else hold.amount
         cost = None if status is HoldStatus.UNCONFIRMED else self.charged
-        return ending(self._claim, self._books, hold, cost, status)
+        return ending(self._claim, self._books, hold, cost, status, at)
 
     async def give_back(self) -> None:
         """Release what was held for a call that is not made after all."""
@@ -178,7 +179,10 @@ class Toll:
     async def _end(self, status: HoldStatus, kind: str) -> None:
         """End the hold by itself. When that cannot be written, it is charged with the end of the attempt."""
         hold = self._hold
-        if hold is None or self._claim.over or (end := self.ending(status)) is None:
+        if hold is None or self._claim.over:
+            return
+        end = self.ending(iso(self._claim.clock.now()), status)
+        if end is None:
             return
         draft = Draft(kind, {"hold": hold.id, "tool": self._name}, self._scopes.task)
         try:

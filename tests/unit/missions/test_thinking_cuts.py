@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -335,3 +336,27 @@ async def test_a_model_that_claims_to_be_cancelled_is_only_a_model_that_failed(b
 
 async def _cancelled() -> str:
     raise asyncio.CancelledError
+
+
+async def test_what_a_task_leaves_is_gone_without_the_garbage_collector(bench, think):
+    bench.tool("look")
+    await think(Model())
+
+    async def works() -> None:
+        task = bench.task("t1/2/1")
+        await task.think(ASK, WISH)
+        await task.call("look", {})
+
+    gc.collect()
+    gc.disable()
+    try:
+        await asyncio.create_task(works())
+        await bench.saved()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [type(one).__name__ for one in gc.garbage if type(one).__module__.startswith("nextgeneration.")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
