@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -80,7 +80,7 @@ class Lease(Tenure):
     def __init__(self, shared: Shared, mission: Mission) -> None:
         super().__init__(shared, mission)
         self._riders = _Riders()
-        self._flushing: asyncio.Task[None] | None = None
+        self._flushing: asyncio.Future[int] | None = None
 
     # -- the lease ---------------------------------------------------------------------------------------------------
 
@@ -178,6 +178,18 @@ class Lease(Tenure):
             OverBudget: nothing was written; the budget of calls is used up.
             StorageError: nothing was written.
         """
+        await self._transaction(drafts, change, calls, answer=answer, then=then)
+
+    def _transaction(
+        self,
+        drafts: Sequence[Draft] = (),
+        change: Change | None = None,
+        calls: int = 0,
+        *,
+        answer: bool = False,
+        then: Then | None = None,
+    ) -> Awaitable[int]:
+        """Hand :meth:`commit`'s transaction over; the journal's new length when it is on disk."""
         self.check()
         riders, self._riders = self._riders, _Riders()
         events = [*riders.drafts, *drafts]
@@ -200,7 +212,7 @@ class Lease(Tenure):
             if self._shared.bus.listening:
                 self._publish(events, rows, length)
 
-        await self._shared.storage.write_whole(op, written, functools.partial(self._unwritten, riders))
+        return self._shared.storage.write_whole(op, written, functools.partial(self._unwritten, riders))
 
     def _unwritten(self, riders: _Riders, error: BaseException) -> None:
         """A transaction failed: what rode with it goes with the next one, if there may be one."""
@@ -219,14 +231,15 @@ class Lease(Tenure):
     def _flush_soon(self) -> None:
         """No transaction came: make one for what should be on disk soon."""
         if self._riders.soon and not self.over:
-            self._flushing = asyncio.create_task(self._flush_quietly())
+            # No task of its own: one that has not begun would be lost with a loop that ends.
+            self._flushing = asyncio.ensure_future(self._transaction())
+            self._flushing.add_done_callback(self._flushed)
 
-    async def _flush_quietly(self) -> None:
-        try:
-            await self.commit()
-        except NGError as error:
+    def _flushed(self, flushing: asyncio.Future[int]) -> None:
+        error = None if flushing.cancelled() else flushing.exception()
+        if error is not None:
             # Whoever writes next meets it too, and says so.
-            logger.debug("%s: %s", self.id, error)
+            logger.log(logging.DEBUG if isinstance(error, NGError) else logging.ERROR, "%s: %s", self.id, error)
 
     def _append(self, connection: Connection, rows: Sequence[Noted], changes: Sequence[Change], length: int) -> None:
         numbered = [(self.id, place, *row) for place, row in enumerate(rows, length - len(rows) + 1)]

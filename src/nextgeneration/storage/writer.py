@@ -441,28 +441,29 @@ class InlineWriter(Transactions):
         """Run ``op`` at once."""
         return self.do_sync(op)
 
-    async def do_whole(
+    def do_whole(
         self, op: Callable[[Connection], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
-    ) -> T:
+    ) -> Awaitable[T]:
         """Run ``op`` at once, and ``then`` or ``failed`` with what became of it."""
-        try:
-            result = self.do_sync(op)
-        except BaseException as error:
-            failed(error)
-            raise
-        then(result)
-        return result
+        job = Job(op, Whole(), then, failed)
+        self._run(job)
+        job.settle()
+        assert job.future is not None  # noqa: S101 - it was given one
+        return job.future
 
     def do_sync(self, op: Callable[[Connection], T]) -> T:
         """Run ``op`` at once."""
         job = Job(op)
+        self._run(job)
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value]
+
+    def _run(self, job: Job[Any]) -> None:
         with self._lock:
             if self._closed:
                 raise StorageClosed
             self.group([job])
-        if job.error is not None:
-            raise job.error
-        return job.result  # type: ignore[return-value]
 
     def close(self) -> None:
         """Refuse further operations."""
