@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
-from nextgeneration.kernel.canonical import digest, digest_bytes
+from nextgeneration.kernel.canonical import canonical, digest, digest_bytes
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -19,6 +19,10 @@ class Finish(StrEnum):
     CALLS = "calls"
     LENGTH = "length"
     REFUSED = "refused"
+
+
+_FINISHES: dict[str, Finish] = {finish: finish for finish in Finish}
+"""By what is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,17 @@ class ToolCall:
     name: str
     args: dict[str, Any] | None
     raw: str = ""
+    _written: bytes = field(default=b"", init=False, repr=False, compare=False)
+
+    def arguments(self) -> bytes:
+        """The arguments in canonical form; made once, because a call is compared with others, then sent every turn.
+
+        Raises:
+            NotCanonical: they are not plain JSON.
+        """
+        if not self._written:
+            object.__setattr__(self, "_written", canonical(self.args))
+        return self._written
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +98,24 @@ class Message:
     def digest(self) -> str:
         """By what it is recognised; made once, because every later turn sends it again."""
         if not self._digest:
-            object.__setattr__(self, "_digest", digest(self.as_data()))
+            made = digest(self.as_data()) if self.images or self.extra else digest_bytes(self._canonical())
+            object.__setattr__(self, "_digest", made)
         return self._digest
+
+    def _canonical(self) -> bytes:
+        """The canonical form of :meth:`as_data` where there is no picture and nothing extra, put together from the
+        canonical forms of its parts: of a call's arguments it is there already."""
+        parts = []
+        if self.call:
+            parts.append(b'"call":%b' % canonical(self.call))
+        if self.calls:
+            parts.append(b'"calls":[%b]' % b",".join([_call_canonical(call) for call in self.calls]))
+        if self.failed:
+            parts.append(b'"failed":true')
+        parts.append(b'"role":"%b"' % self.role.encode())
+        if self.text:
+            parts.append(b'"text":%b' % canonical(self.text))
+        return b"{%b}" % b",".join(parts)
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON, without what is empty."""
@@ -128,8 +159,8 @@ class ModelRequest:
 
         Over the digests of its messages and tools, so that a turn costs what is new in it.
         """
-        messages = " ".join(message.digest() for message in self.messages)
-        tools = " ".join(tool.digest() for tool in self.tools)
+        messages = " ".join([message.digest() for message in self.messages])
+        tools = " ".join([tool.digest() for tool in self.tools])
         schema = None if self.schema is None else _digest_of_schema(self.schema)
         temperature = None if self.temperature is None else float(self.temperature)
         text = f"{messages}|{tools}|{self.max_output}|{schema}|{self.required}|{temperature}"
@@ -180,7 +211,20 @@ class Usage:
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON, without what is zero."""
-        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
+        data: dict[str, Any] = {}
+        if self.input:
+            data["input"] = self.input
+        if self.output:
+            data["output"] = self.output
+        if self.cached:
+            data["cached"] = self.cached
+        if self.cache_written:
+            data["cache_written"] = self.cache_written
+        if self.reasoning:
+            data["reasoning"] = self.reasoning
+        if self.estimated:
+            data["estimated"] = True
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +247,7 @@ class ModelAnswer:
         return {
             "text": self.text,
             "calls": [_call_data(call) for call in self.calls],
-            "finish": self.finish.value,
+            "finish": str(self.finish),
             "usage": self.usage.as_data(),
             "model": self.model,
             "extra": dict(self.extra),
@@ -214,8 +258,8 @@ class ModelAnswer:
         """An answer from its plain JSON."""
         return cls(
             data["text"],
-            tuple(ToolCall(**call) for call in data["calls"]),
-            Finish(data["finish"]),
+            tuple([ToolCall(**call) for call in data["calls"]]),
+            _FINISHES[data["finish"]],
             Usage(**data["usage"]),
             data["model"],
             data["extra"],
@@ -227,6 +271,11 @@ def _call_data(call: ToolCall) -> dict[str, Any]:
     if call.raw:
         data["raw"] = call.raw
     return data
+
+
+def _call_canonical(call: ToolCall) -> bytes:
+    raw = b',"raw":%b' % canonical(call.raw) if call.raw else b""
+    return b'{"args":%b,"id":%b,"name":%b%b}' % (call.arguments(), canonical(call.id), canonical(call.name), raw)
 
 
 @dataclass(frozen=True, slots=True)

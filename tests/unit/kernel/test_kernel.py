@@ -16,6 +16,7 @@ from nextgeneration.kernel.errors import CATALOGUE, InternalError, NGError, NotC
 from nextgeneration.kernel.findings import Finding, Location, Severity
 from nextgeneration.kernel.ids import new_id
 from nextgeneration.kernel.language import Texts, language_of
+from nextgeneration.kernel.models import Image, Message, ToolCall
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.show import clean, escaped, shortened
@@ -179,3 +180,35 @@ def test_costs_add_up():
 @given(plain)
 def test_the_fast_form_of_canonical_json_is_the_slow_one(value):
     assert canonical(value) == rfc8785.dumps(value)
+
+
+arguments = st.dictionaries(st.text(max_size=5), plain, max_size=3) | st.none()
+calls = st.lists(st.builds(ToolCall, texts, texts, arguments, texts), max_size=2).map(tuple)
+messages = st.builds(
+    Message,
+    st.sampled_from(["system", "user", "assistant", "tool"]),
+    texts,
+    calls,
+    texts,
+    st.booleans(),
+    st.lists(st.builds(Image, st.just("image/png"), st.just("AAAA")), max_size=1).map(tuple),
+    st.just({}) | st.just({"provider": [1]}),
+)
+
+
+@given(messages)
+def test_a_message_put_together_from_its_parts_has_the_digest_of_the_whole(message):
+    try:
+        whole = digest(message.as_data())
+    except NotCanonical:
+        with pytest.raises(NotCanonical):
+            message.digest()
+    else:
+        assert message.digest() == whole == message.digest()
+
+
+def test_nesting_that_can_be_followed_has_a_canonical_form():
+    deep = 1
+    for _ in range(300):
+        deep = {"a": [deep]}
+    assert json.loads(canonical(deep)) == deep
