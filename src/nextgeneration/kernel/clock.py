@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 
@@ -22,13 +23,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clocks."""
 
-    def now(self) -> datetime:
-        """The system's wall clock."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """The system's monotonic clock."""
-        return time.monotonic()
+    now = staticmethod(partial(datetime.now, UTC))
+    monotonic = staticmethod(time.monotonic)
 
 
 def iso(moment: datetime) -> str:
