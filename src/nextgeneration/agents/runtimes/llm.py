@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from nextgeneration.agents.context import Recall, TaskContext
@@ -28,7 +27,7 @@ from nextgeneration.agents.runtimes.thinking.calls import Calls
 from nextgeneration.agents.runtimes.thinking.compiled import MAX_SHOWN_TOOLS, Compiled, chosen, compiled, wish_of
 from nextgeneration.agents.runtimes.thinking.conversation import Conversation
 from nextgeneration.agents.runtimes.thinking.fencing import fenced, line_of, visible
-from nextgeneration.agents.runtimes.thinking.prompt import images_of, task_message
+from nextgeneration.agents.runtimes.thinking.prompt import images_of, task_text
 from nextgeneration.agents.runtimes.thinking.reporting import (
     MAX_WORDS,
     REPORT,
@@ -269,8 +268,9 @@ class Thinking:
                 images = ()
                 self._gathered.missing.append(_NO_VISION.say(self._lang))
         played = self._played() if self._gathered.worked else ()
-        task = task_message(input_data, config, context, memories=memories, played=played, more=more, images=images)
-        self._talk = Conversation(made, replace(task, text=self._world.masked(task.text)))  # no prompt holds a secret
+        text = task_text(input_data, config, context, memories=memories, played=played, more=more)
+        # No prompt holds a secret.
+        self._talk = Conversation(made, Message("user", self._world.masked(text), images=images))
 
     async def _remembered(self, input_data: Mapping[str, Any]) -> Sequence[str]:
         """What the agent's memory gives; nothing when it fails: the task can be done without."""

@@ -102,7 +102,7 @@ class Calls:
 
         Args:
             answer: with at least one call.
-            keys: its calls in canonical form.
+            keys: by what its calls are known.
 
         Raises:
             Parked: calls wait for a human; all of them were issued.
@@ -110,8 +110,8 @@ class Calls:
         """
         calls, cut = answer.calls, answer.finish is Finish.LENGTH
         verdicts = [self._verdict(call, key, cut=cut) for call, key in zip(calls, keys, strict=True)]
-        for place in range(MAX_CALLS, len(calls)):
-            verdicts[place] = _TOO_MANY.say(self._lang, n=MAX_CALLS)
+        if len(calls) > MAX_CALLS:
+            verdicts[MAX_CALLS:] = [_TOO_MANY.say(self._lang, n=MAX_CALLS)] * (len(calls) - MAX_CALLS)
         ready = [(v, call.args or {}) for call, v in zip(calls, verdicts, strict=True) if isinstance(v, Ready)]
         card = await self._card(ready) if len(ready) > 1 else None
         # Every position is taken here, in the model's order, before anything runs.
