@@ -25,7 +25,7 @@ def canonical(value: Any) -> bytes:
             lone surrogate, nesting deeper than the interpreter can follow).
     """
     try:
-        return to_json(value if type(value) is str else _ordered(value))
+        return to_json(_ordered(value))
     except (_Different, PydanticSerializationError, TypeError, ValueError, RecursionError):
         return _slowly(value)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from pydantic_core import to_json
+
 from nextgeneration.kernel.canonical import canonical, digest, digest_bytes
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -98,24 +100,26 @@ class Message:
     def digest(self) -> str:
         """By what it is recognised; made once, because every later turn sends it again."""
         if not self._digest:
-            made = digest(self.as_data()) if self.images or self.extra else digest_bytes(self._canonical())
-            object.__setattr__(self, "_digest", made)
+            try:
+                written = self._canonical()
+            except ValueError:
+                written = canonical(self.as_data())  # says what is wrong
+            object.__setattr__(self, "_digest", digest_bytes(written))
         return self._digest
 
     def _canonical(self) -> bytes:
-        """The canonical form of :meth:`as_data` where there is no picture and nothing extra, put together from the
-        canonical forms of its parts: of a call's arguments it is there already."""
-        parts = []
-        if self.call:
-            parts.append(b'"call":%b' % canonical(self.call))
-        if self.calls:
-            parts.append(b'"calls":[%b]' % b",".join([_call_canonical(call) for call in self.calls]))
-        if self.failed:
-            parts.append(b'"failed":true')
-        parts.append(b'"role":"%b"' % self.role.encode())
-        if self.text:
-            parts.append(b'"text":%b' % canonical(self.text))
-        return b"{%b}" % b",".join(parts)
+        """The canonical form of :meth:`as_data`, put together from that of its parts: a call has its own already.
+
+        Raises:
+            ValueError: there is none, or it has to be made by the standard's own library.
+        """
+        if self.images or self.extra:
+            return canonical(self.as_data())
+        call = b'"call":%b,' % to_json(self.call) if self.call else b""
+        calls = b'"calls":[%b],' % b",".join(map(_call_canonical, self.calls)) if self.calls else b""
+        failed = b'"failed":true,' if self.failed else b""
+        text = b',"text":%b' % to_json(self.text) if self.text else b""
+        return b'{%b%b%b"role":"%b"%b}' % (call, calls, failed, self.role.encode(), text)
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON, without what is empty."""
@@ -159,8 +163,8 @@ class ModelRequest:
 
         Over the digests of its messages and tools, so that a turn costs what is new in it.
         """
-        messages = " ".join([message.digest() for message in self.messages])
-        tools = " ".join([tool.digest() for tool in self.tools])
+        messages = " ".join(map(Message.digest, self.messages))
+        tools = " ".join(map(ToolSchema.digest, self.tools))
         schema = None if self.schema is None else _digest_of_schema(self.schema)
         temperature = None if self.temperature is None else float(self.temperature)
         text = f"{messages}|{tools}|{self.max_output}|{schema}|{self.required}|{temperature}"
@@ -274,8 +278,8 @@ def _call_data(call: ToolCall) -> dict[str, Any]:
 
 
 def _call_canonical(call: ToolCall) -> bytes:
-    raw = b',"raw":%b' % canonical(call.raw) if call.raw else b""
-    return b'{"args":%b,"id":%b,"name":%b%b}' % (call.arguments(), canonical(call.id), canonical(call.name), raw)
+    raw = b',"raw":%b' % to_json(call.raw) if call.raw else b""
+    return b'{"args":%b,"id":%b,"name":%b%b}' % (call.arguments(), to_json(call.id), to_json(call.name), raw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,9 @@ class ScriptedGateway:
 
     def candidates(self, wish: Wish, request: ModelRequest | None = None) -> ScriptedChoice:
         """All of them, those that are preferred first."""
-        order = {name: place for place, name in enumerate(wish.prefer)}
-        if not order:
+        if not wish.prefer:
             return self._choice
+        order = {name: place for place, name in enumerate(wish.prefer)}
         return ScriptedChoice(tuple(sorted(self.models, key=lambda m: order.get(m.name, len(order)))))
 
     def available(self, wish: Wish) -> bool:

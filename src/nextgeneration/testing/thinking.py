@@ -59,7 +59,7 @@ class ScriptedModel:
         """The next answer."""
         self.requests.append(request)
         said = self._say(request)
-        if inspect.isawaitable(said):
+        if not isinstance(said, (ModelAnswer, str, BaseException)):
             said = await said
         if isinstance(said, BaseException):
             raise said

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from nextgeneration.agents.context import Recall, TaskContext
 from nextgeneration.agents.errors_llm import (
@@ -115,7 +115,7 @@ async def thinks(revision: Revision, context: TaskContext) -> bool:
     A playbook begins with a call of a tool, a model's run with a question or a record; where the two begin alike the
     choice is recorded.
     """
-    door = cast("World", context.door)
+    door: World = context.door
     begun = door.begun
     chosen = door.models(wish_of(revision)) if begun is None else begun == "model" or begun.startswith("record.")
     if chosen and revision.playbook_first:
@@ -183,7 +183,7 @@ async def _note(context: TaskContext, input_data: Mapping[str, Any], report: Rep
     assert recall is not None  # noqa: S101 - the caller looked
     goal = str(input_data.get("goal") or context.get("goal") or "")
     try:
-        await cast("World", context.door).record("memory.note", lambda: recall.note(goal, report))
+        await context.door.record("memory.note", lambda: recall.note(goal, report))
     except NGError as error:
         if error.control:
             raise
@@ -229,7 +229,7 @@ class Thinking:
         self._context = context
         self._lang = context.lang
         self._gathered = gathered
-        self._world = cast("World", context.door)
+        self._world: World = context.door
         specs, self._left_out = self._world.offered(revision.tools)
         self._made: Compiled = compiled(revision, context.lang, specs)
         self._schemas = self._made.schemas

@@ -181,8 +181,9 @@ class Calls:
         label = f"r{len(results.shown) + 1}"
         if isinstance(outcome, ToolResult):
             self._gathered.keep(outcome, ready.name, call.args or {})
-            remedies = [(f"p{len(self.remedies) + n}", one) for n, one in enumerate(outcome.proposals[:50], 1)]
-            if remedies:
+            remedies: list[tuple[str, Proposal]] = []
+            if outcome.proposals:
+                remedies = [(f"p{len(self.remedies) + n}", one) for n, one in enumerate(outcome.proposals[:50], 1)]
                 self.remedies.update(remedies)
             text = told(outcome, lang, remedies)
             if Label.SECRET in outcome.labels:  # no prompt holds a secret's value

@@ -78,7 +78,7 @@ class Conversation:
         self._made = made
         self.messages = [made.system, task]
         self._head = 2
-        self._size = size_of(made.system) + size_of(task)
+        self._size = made.size + size_of(task)
         self._ids: set[str] = set()
         self._most = made.characters
         self._limit = min(FLOOR, self._most)
