@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,19 @@ from pydantic_core import to_json
 from nextgeneration.kernel.canonical import canonical, digest, digest_bytes
 
 Role = Literal["system", "user", "assistant", "tool"]
+
+
+_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+def size_of_json(value: Mapping[str, Any]) -> int:
+    """Bytes of ``value`` as JSON."""
+    return size_of_text(_json(value))
+
+
+def size_of_text(text: str) -> int:
+    """Bytes of ``text`` in UTF-8."""
+    return len(text if text.isascii() else text.encode("utf-8", "surrogatepass"))
 
 
 class Finish(StrEnum):
@@ -35,6 +49,7 @@ class ToolSchema:
     description: str
     parameters: Mapping[str, Any]
     _digest: str = field(default="", init=False, repr=False, compare=False)
+    _size: int = field(default=0, init=False, repr=False, compare=False)
 
     def digest(self) -> str:
         """By what it is recognised; made once, because every turn shows the same tools."""
@@ -42,6 +57,13 @@ class ToolSchema:
             data = [self.name, self.description, dict(self.parameters)]
             object.__setattr__(self, "_digest", digest(data))
         return self._digest
+
+    def size(self) -> int:
+        """Bytes a model reads of it; counted once, for the same reason."""
+        if not self._size:
+            size = size_of_text(self.name) + size_of_text(self.description) + size_of_json(self.parameters)
+            object.__setattr__(self, "_size", size)
+        return self._size
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +118,19 @@ class Message:
     images: tuple[Image, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     _digest: str = field(default="", init=False, repr=False, compare=False)
+    _size: int = field(default=-1, init=False, repr=False, compare=False)
+
+    def size(self) -> int:
+        """Bytes a model reads of it but pictures; counted once, because every later turn sends it again."""
+        if self._size < 0:
+            size = size_of_text(self.text) + len(self.call)
+            for call in self.calls:
+                size += len(call.id) + size_of_text(call.name) + size_of_text(call.raw)
+                size += size_of_json(call.args) if call.args else 2
+            if self.extra:
+                size += size_of_json(self.extra)
+            object.__setattr__(self, "_size", size)
+        return self._size
 
     def digest(self) -> str:
         """By what it is recognised; made once, because every later turn sends it again."""

@@ -16,7 +16,7 @@ from nextgeneration.kernel.errors import CATALOGUE, InternalError, NGError, NotC
 from nextgeneration.kernel.findings import Finding, Location, Severity
 from nextgeneration.kernel.ids import new_id
 from nextgeneration.kernel.language import Texts, language_of
-from nextgeneration.kernel.models import Image, Message, ToolCall
+from nextgeneration.kernel.models import Image, Message, ToolCall, ToolSchema
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.show import clean, escaped, shortened
@@ -212,3 +212,24 @@ def test_nesting_that_can_be_followed_has_a_canonical_form():
     for _ in range(300):
         deep = {"a": [deep]}
     assert json.loads(canonical(deep)) == deep
+
+
+@given(messages)
+def test_a_message_is_as_large_as_what_a_model_reads_of_it(message):
+    read = [message.text, message.call]
+    for call in message.calls:
+        args = json.dumps(call.args, ensure_ascii=False) if call.args else "{}"
+        read += [call.name, call.raw, args]
+    read += [json.dumps(message.extra)] if message.extra else []
+    ids = (
+        sum(len(call.id) for call in message.calls)
+        + len(message.call)
+        - len(message.call.encode("utf-8", "surrogatepass"))
+    )
+    assert message.size() == len("".join(read).encode("utf-8", "surrogatepass")) + ids == message.size()
+
+
+def test_a_tool_is_as_large_as_what_a_model_reads_of_it():
+    schema = ToolSchema("fs.read", "Lit un fichier à la fois.", {"type": "object", "title": "é"})
+    read = "fs.read" + "Lit un fichier à la fois." + '{"type": "object", "title": "é"}'
+    assert schema.size() == len(read.encode()) == schema.size()
