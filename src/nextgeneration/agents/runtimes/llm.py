@@ -182,8 +182,9 @@ async def _note(context: TaskContext, input_data: Mapping[str, Any], report: Rep
     recall = context.recall
     assert recall is not None  # noqa: S101 - the caller looked
     goal = str(input_data.get("goal") or context.get("goal") or "")
+    world: World = context.door
     try:
-        await context.door.record("memory.note", lambda: recall.note(goal, report))
+        await world.record("memory.note", lambda: recall.note(goal, report))
     except NGError as error:
         if error.control:
             raise
