@@ -30,8 +30,9 @@ class SystemClock:
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds and ``Z``: sorts as text in the order of time."""
     at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    # Without ``timespec`` it is a third faster, but leaves out a fraction of zero.
-    return (at.isoformat() if at.microsecond else at.isoformat(timespec="microseconds"))[:-6] + "Z"
+    # In halves: written in one, the offset alone, which is then cut off, takes nearly as long as all the rest.
+    day, hour = at.date(), at.time()
+    return f"{day.isoformat()}T{hour.isoformat() if hour.microsecond else hour.isoformat('microseconds')}Z"
 
 
 def from_iso(text: str) -> datetime:
