@@ -285,7 +285,7 @@ class ModelAnswer:
         """Plain JSON."""
         return {
             "text": self.text,
-            "calls": [_call_data(call) for call in self.calls],
+            "calls": [_call_data(call) for call in self.calls] if self.calls else [],
             "finish": str(self.finish),
             "usage": self.usage.as_data(),
             "model": self.model,
@@ -297,7 +297,7 @@ class ModelAnswer:
         """An answer from its plain JSON."""
         return cls(
             data["text"],
-            tuple([ToolCall(**call) for call in data["calls"]]),
+            tuple([ToolCall(**call) for call in data["calls"]]) if data["calls"] else (),
             _FINISHES[data["finish"]],
             Usage(**data["usage"]),
             data["model"],
