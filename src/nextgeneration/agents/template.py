@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from copy import deepcopy
 from threading import Lock
 from time import time
@@ -122,8 +122,8 @@ class TemplateAgent(BaseAgent):
         return deepcopy(dict(config)) if config else {}
 
 
-async def _reported(agent: TemplateAgent, input_data: Mapping[str, Any], context: TaskContext) -> Report:
-    return await run(agent.revision, input_data, agent.config, context)
+def _reported(agent: TemplateAgent, input_data: Mapping[str, Any], context: TaskContext) -> Coroutine[Any, Any, Report]:
+    return run(agent.revision, input_data, agent.config, context)
 
 
 _classes: WeakValueDictionary[str, type[TemplateAgent]] = WeakValueDictionary()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 
@@ -22,20 +23,16 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clocks."""
 
-    def now(self) -> datetime:
-        """The system's wall clock."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """The system's monotonic clock."""
-        return time.monotonic()
+    now = staticmethod(partial(datetime.now, UTC))
+    monotonic = staticmethod(time.monotonic)
 
 
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds and ``Z``: sorts as text in the order of time."""
     at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    # Without ``timespec`` it is a third faster, but leaves out a fraction of zero.
-    return (at.isoformat() if at.microsecond else at.isoformat(timespec="microseconds"))[:-6] + "Z"
+    # In halves: written in one, the offset alone, which is then cut off, takes nearly as long as all the rest.
+    day, hour = at.date(), at.time()
+    return f"{day.isoformat()}T{hour.isoformat() if hour.microsecond else hour.isoformat('microseconds')}Z"
 
 
 def from_iso(text: str) -> datetime:

@@ -13,4 +13,4 @@ def new_id(prefix: str) -> str:
     Ids of one process sort in the order they were made (to the millisecond, then at random).
     """
     number = uuid_utils.uuid7().int
-    return prefix + "_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return prefix + "_" + "".join([_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)])

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
-from nextgeneration.kernel.canonical import digest, digest_bytes
+from pydantic_core import to_json
+
+from nextgeneration.kernel.canonical import canonical, digest, digest_bytes
 
 Role = Literal["system", "user", "assistant", "tool"]
+
+
+_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+def size_of_json(value: Mapping[str, Any]) -> int:
+    """Bytes of ``value`` as JSON."""
+    return size_of_text(_json(value))
+
+
+def size_of_text(text: str) -> int:
+    """Bytes of ``text`` in UTF-8."""
+    return len(text if text.isascii() else text.encode("utf-8", "surrogatepass"))
 
 
 class Finish(StrEnum):
@@ -21,6 +37,10 @@ class Finish(StrEnum):
     REFUSED = "refused"
 
 
+_FINISHES: dict[str, Finish] = {finish: finish for finish in Finish}
+"""By what is recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
     """A tool as a model is shown it: ``parameters`` is a JSON Schema of an object."""
@@ -29,6 +49,7 @@ class ToolSchema:
     description: str
     parameters: Mapping[str, Any]
     _digest: str = field(default="", init=False, repr=False, compare=False)
+    _size: int = field(default=0, init=False, repr=False, compare=False)
 
     def digest(self) -> str:
         """By what it is recognised; made once, because every turn shows the same tools."""
@@ -36,6 +57,13 @@ class ToolSchema:
             data = [self.name, self.description, dict(self.parameters)]
             object.__setattr__(self, "_digest", digest(data))
         return self._digest
+
+    def size(self) -> int:
+        """Bytes a model reads of it; counted once, for the same reason."""
+        if not self._size:
+            size = size_of_text(self.name) + size_of_text(self.description) + size_of_json(self.parameters)
+            object.__setattr__(self, "_size", size)
+        return self._size
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +79,17 @@ class ToolCall:
     name: str
     args: dict[str, Any] | None
     raw: str = ""
+    _written: bytes = field(default=b"", init=False, repr=False, compare=False)
+
+    def arguments(self) -> bytes:
+        """The arguments in canonical form; made once, because a call is compared with others, then sent every turn.
+
+        Raises:
+            NotCanonical: they are not plain JSON.
+        """
+        if not self._written:
+            object.__setattr__(self, "_written", canonical(self.args))
+        return self._written
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +118,43 @@ class Message:
     images: tuple[Image, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     _digest: str = field(default="", init=False, repr=False, compare=False)
+    _size: int = field(default=-1, init=False, repr=False, compare=False)
+
+    def size(self) -> int:
+        """Bytes a model reads of it but pictures; counted once, because every later turn sends it again."""
+        if self._size < 0:
+            size = size_of_text(self.text) + len(self.call)
+            for call in self.calls:
+                size += len(call.id) + size_of_text(call.name) + size_of_text(call.raw)
+                size += size_of_json(call.args) if call.args else 2
+            if self.extra:
+                size += size_of_json(self.extra)
+            object.__setattr__(self, "_size", size)
+        return self._size
 
     def digest(self) -> str:
         """By what it is recognised; made once, because every later turn sends it again."""
         if not self._digest:
-            object.__setattr__(self, "_digest", digest(self.as_data()))
+            try:
+                written = self._canonical()
+            except ValueError:
+                written = canonical(self.as_data())  # says what is wrong
+            object.__setattr__(self, "_digest", digest_bytes(written))
         return self._digest
+
+    def _canonical(self) -> bytes:
+        """The canonical form of :meth:`as_data`, put together from that of its parts: a call has its own already.
+
+        Raises:
+            ValueError: there is none, or it has to be made by the standard's own library.
+        """
+        if self.images or self.extra:
+            return canonical(self.as_data())
+        call = b'"call":%b,' % to_json(self.call) if self.call else b""
+        calls = b'"calls":[%b],' % b",".join(map(_call_canonical, self.calls)) if self.calls else b""
+        failed = b'"failed":true,' if self.failed else b""
+        text = b',"text":%b' % to_json(self.text) if self.text else b""
+        return b'{%b%b%b"role":"%b"%b}' % (call, calls, failed, self.role.encode(), text)
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON, without what is empty."""
@@ -128,8 +198,8 @@ class ModelRequest:
 
         Over the digests of its messages and tools, so that a turn costs what is new in it.
         """
-        messages = " ".join(message.digest() for message in self.messages)
-        tools = " ".join(tool.digest() for tool in self.tools)
+        messages = " ".join(map(Message.digest, self.messages))
+        tools = " ".join(map(ToolSchema.digest, self.tools))
         schema = None if self.schema is None else _digest_of_schema(self.schema)
         temperature = None if self.temperature is None else float(self.temperature)
         text = f"{messages}|{tools}|{self.max_output}|{schema}|{self.required}|{temperature}"
@@ -180,7 +250,20 @@ class Usage:
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON, without what is zero."""
-        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
+        data: dict[str, Any] = {}
+        if self.input:
+            data["input"] = self.input
+        if self.output:
+            data["output"] = self.output
+        if self.cached:
+            data["cached"] = self.cached
+        if self.cache_written:
+            data["cache_written"] = self.cache_written
+        if self.reasoning:
+            data["reasoning"] = self.reasoning
+        if self.estimated:
+            data["estimated"] = True
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +285,8 @@ class ModelAnswer:
         """Plain JSON."""
         return {
             "text": self.text,
-            "calls": [_call_data(call) for call in self.calls],
-            "finish": self.finish.value,
+            "calls": [_call_data(call) for call in self.calls] if self.calls else [],
+            "finish": str(self.finish),
             "usage": self.usage.as_data(),
             "model": self.model,
             "extra": dict(self.extra),
@@ -214,8 +297,8 @@ class ModelAnswer:
         """An answer from its plain JSON."""
         return cls(
             data["text"],
-            tuple(ToolCall(**call) for call in data["calls"]),
-            Finish(data["finish"]),
+            tuple([ToolCall(**call) for call in data["calls"]]) if data["calls"] else (),
+            _FINISHES[data["finish"]],
             Usage(**data["usage"]),
             data["model"],
             data["extra"],
@@ -227,6 +310,11 @@ def _call_data(call: ToolCall) -> dict[str, Any]:
     if call.raw:
         data["raw"] = call.raw
     return data
+
+
+def _call_canonical(call: ToolCall) -> bytes:
+    raw = b',"raw":%b' % to_json(call.raw) if call.raw else b""
+    return b'{"args":%b,"id":%b,"name":%b%b}' % (call.arguments(), to_json(call.id), to_json(call.name), raw)
 
 
 @dataclass(frozen=True, slots=True)

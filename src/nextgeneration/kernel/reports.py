@@ -34,14 +34,21 @@ class Cost(BaseModel):
     output_tokens: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            tool_calls=self.tool_calls + other.tool_calls,
-            model_calls=self.model_calls + other.model_calls,
-            seconds=self.seconds + other.seconds,
-            credits=self.credits + other.credits,
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
+        made: Cost = _cost(
+            {
+                "tool_calls": self.tool_calls + other.tool_calls,
+                "model_calls": self.model_calls + other.model_calls,
+                "seconds": self.seconds + other.seconds,
+                "credits": self.credits + other.credits,
+                "input_tokens": self.input_tokens + other.input_tokens,
+                "output_tokens": self.output_tokens + other.output_tokens,
+            }
         )
+        return made
+
+
+_cost = Cost.__pydantic_validator__.validate_python
+"""Makes a cost without the frame of a constructor: a step adds several up."""
 
 
 class Statement(BaseModel):

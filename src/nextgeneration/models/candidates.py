@@ -39,6 +39,11 @@ class Candidate:
     credit_usd: Decimal = field(repr=False)
     why: Texts = NO_WORDS
 
+    def because(self, why: Texts) -> Candidate:
+        """The same model, standing where it stands for another reason."""
+        parts = (self.name, self.client, self.local, self.facts, self.health, self.book, self.prices, self.credit_usd)
+        return Candidate(*parts, why)
+
     @property
     def context(self) -> int:
         """Tokens of prompt and answer together."""

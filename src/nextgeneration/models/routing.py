@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from nextgeneration.kernel.language import Texts
 from nextgeneration.kernel.models import ModelRequest, Wish
 from nextgeneration.models.candidates import LEAST_OUTPUT, Candidate, Choice
-from nextgeneration.models.estimating import IMAGE_LIKELY, likely_tokens
+from nextgeneration.models.estimating import IMAGE_LIKELY, likely_tokens, pictures_of
 
 _DEAR = 1e9
 _EVERYDAY = 7.5
@@ -75,7 +74,7 @@ def choose(
         quality: the expected quality of a model by name, where something was learned.
     """
     fitting, others = fit(wish, request, wished, found, skipped)
-    ordered = [replace(each, why=_filled(_WISHED, place=place)) for place, each in enumerate(fitting, 1)] + _by_purpose(
+    ordered = [each.because(_filled(_WISHED, place=place)) for place, each in enumerate(fitting, 1)] + _by_purpose(
         others, wish, quality, instead=bool(wish.prefer)
     )
     awake: list[Candidate] = []
@@ -83,7 +82,7 @@ def choose(
     for each in ordered:
         seconds = each.health.resting
         if seconds:
-            resting.append(replace(each, why=_filled(_RESTING, seconds=seconds)))
+            resting.append(each.because(_filled(_RESTING, seconds=seconds)))
         else:
             awake.append(each)
     if awake:
@@ -104,7 +103,7 @@ def fit(
     needs = wish.needs | _needs(request)
     # The image's share is what differs from model to model; measuring the text for each would be most of the work.
     length = likely_tokens(request, 0) if request is not None else 0
-    pictures = sum(len(message.images) for message in request.messages) if request is not None else 0
+    pictures = pictures_of(request) if request is not None else 0
     room = min(request.max_output, LEAST_OUTPUT) if request is not None else 0
 
     def fits(candidate: Candidate) -> bool:
@@ -166,7 +165,7 @@ def _by_purpose(
     keyed.sort(key=lambda entry: entry[0])
     if wish.purpose == "synthesise":
         _second_look(keyed)
-    return [replace(candidate, why=why) for _, why, candidate in keyed]
+    return [candidate.because(why) for _, why, candidate in keyed]
 
 
 def _why_taken(purpose: str, *, instead: bool, learned: bool) -> Texts:

@@ -13,7 +13,11 @@ _BECAUSE = Texts("scripted", "scripté")
 
 @dataclass
 class ScriptedCandidate:
-    """One scripted model at a price in micro-credits a token; on this machine and free by default."""
+    """One scripted model at a price in micro-credits a token; on this machine and free by default.
+
+    Attributes:
+        name: ``provider:model``.
+    """
 
     client: ModelClient
     input: int = 0
@@ -23,16 +27,15 @@ class ScriptedCandidate:
     priced: bool = True
     why: Texts = _BECAUSE
     failures: list[Exception] = field(default_factory=list)
+    name: str = field(init=False)
 
-    @property
-    def name(self) -> str:
-        """``provider:model``."""
-        return self.client.name
+    def __post_init__(self) -> None:
+        self.name = self.client.name
 
     def worst(self, request: ModelRequest) -> int:
         """The bytes of the prompt as tokens, and the longest answer."""
-        prompt = sum(len(message.text.encode()) for message in request.messages)
-        return self.input * prompt + self.output * request.max_output
+        prompt = "".join([message.text for message in request.messages])
+        return self.input * len(prompt.encode()) + self.output * request.max_output
 
     def cost(self, usage: Usage) -> int:
         """What these tokens cost."""
@@ -69,9 +72,12 @@ class ScriptedGateway:
 
     def __init__(self, *models: ModelClient | ScriptedCandidate) -> None:
         self.models = tuple(m if isinstance(m, ScriptedCandidate) else ScriptedCandidate(m) for m in models)
+        self._choice = ScriptedChoice(self.models)
 
     def candidates(self, wish: Wish, request: ModelRequest | None = None) -> ScriptedChoice:
         """All of them, those that are preferred first."""
+        if not wish.prefer:
+            return self._choice
         order = {name: place for place, name in enumerate(wish.prefer)}
         return ScriptedChoice(tuple(sorted(self.models, key=lambda m: order.get(m.name, len(order)))))
 

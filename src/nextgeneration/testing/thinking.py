@@ -59,12 +59,12 @@ class ScriptedModel:
         """The next answer."""
         self.requests.append(request)
         said = self._say(request)
-        if inspect.isawaitable(said):
-            said = await said
-        if isinstance(said, BaseException):
-            raise said
-        if isinstance(said, str):
-            said = ModelAnswer(said, usage=Usage(100, 20), model=self.name)
+        if not isinstance(said, ModelAnswer):
+            said = said if isinstance(said, (str, BaseException)) else await said
+            if isinstance(said, BaseException):
+                raise said
+            if isinstance(said, str):
+                said = ModelAnswer(said, usage=Usage(100, 20), model=self.name)
         if listen is not None and said.text:
             listen(said.text)
         return said

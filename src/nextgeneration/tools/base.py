@@ -78,8 +78,10 @@ def subjects_of(tool: Tool, args: Any, context: ToolContext) -> tuple[str, ...]:
     A rule that denies or asks is about either, one that allows must cover both.
     """
     subjects = tool.subjects(args)
-    led = (_led(context.workspace, subject) for subject in subjects)
-    return (*subjects, *(path for path in led if path is not None))
+    if not subjects:
+        return subjects
+    led = [_led(context.workspace, subject) for subject in subjects]
+    return (*subjects, *[path for path in led if path is not None])
 
 
 def _led(root: Path, subject: str) -> str | None:

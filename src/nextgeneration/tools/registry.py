@@ -96,7 +96,7 @@ def choose(tools: Mapping[str, Tool], wanted: Iterable[str]) -> Chosen:
     found: dict[str, Tool] = {}
     problems: list[NGError] = []
     for name in wanted:
-        matching = [known for known in tools if fnmatchcase(known, name)] if _GLOB.intersection(name) else []
+        matching = [] if _GLOB.isdisjoint(name) else [known for known in tools if fnmatchcase(known, name)]
         try:
             for tool in [tools[known] for known in matching] or [tools[name]]:
                 if isinstance(tool, Withheld):
@@ -107,7 +107,7 @@ def choose(tools: Mapping[str, Tool], wanted: Iterable[str]) -> Chosen:
             problems.append(error)
         except KeyError:
             problems.append(ToolUnknown(name=name, hint=""))
-    return Chosen(tuple(found[name] for name in sorted(found)), tuple(problems))
+    return Chosen(tuple([found[name] for name in sorted(found)]), tuple(problems))
 
 
 def build(settings: ToolSettings, home: Path | None = None) -> ToolBox:

@@ -16,6 +16,7 @@ from nextgeneration.kernel.errors import CATALOGUE, InternalError, NGError, NotC
 from nextgeneration.kernel.findings import Finding, Location, Severity
 from nextgeneration.kernel.ids import new_id
 from nextgeneration.kernel.language import Texts, language_of
+from nextgeneration.kernel.models import Image, Message, ToolCall, ToolSchema
 from nextgeneration.kernel.reports import Cost
 from nextgeneration.kernel.risk import Assessment, RiskLabel
 from nextgeneration.kernel.show import clean, escaped, shortened
@@ -179,3 +180,56 @@ def test_costs_add_up():
 @given(plain)
 def test_the_fast_form_of_canonical_json_is_the_slow_one(value):
     assert canonical(value) == rfc8785.dumps(value)
+
+
+arguments = st.dictionaries(st.text(max_size=5), plain, max_size=3) | st.none()
+calls = st.lists(st.builds(ToolCall, texts, texts, arguments, texts), max_size=2).map(tuple)
+messages = st.builds(
+    Message,
+    st.sampled_from(["system", "user", "assistant", "tool"]),
+    texts,
+    calls,
+    texts,
+    st.booleans(),
+    st.lists(st.builds(Image, st.just("image/png"), st.just("AAAA")), max_size=1).map(tuple),
+    st.just({}) | st.just({"provider": [1]}),
+)
+
+
+@given(messages)
+def test_a_message_put_together_from_its_parts_has_the_digest_of_the_whole(message):
+    try:
+        whole = digest(message.as_data())
+    except NotCanonical:
+        with pytest.raises(NotCanonical):
+            message.digest()
+    else:
+        assert message.digest() == whole == message.digest()
+
+
+def test_nesting_that_can_be_followed_has_a_canonical_form():
+    deep = 1
+    for _ in range(300):
+        deep = {"a": [deep]}
+    assert json.loads(canonical(deep)) == deep
+
+
+@given(messages)
+def test_a_message_is_as_large_as_what_a_model_reads_of_it(message):
+    read = [message.text, message.call]
+    for call in message.calls:
+        args = json.dumps(call.args, ensure_ascii=False) if call.args else "{}"
+        read += [call.name, call.raw, args]
+    read += [json.dumps(message.extra)] if message.extra else []
+    ids = (
+        sum(len(call.id) for call in message.calls)
+        + len(message.call)
+        - len(message.call.encode("utf-8", "surrogatepass"))
+    )
+    assert message.size() == len("".join(read).encode("utf-8", "surrogatepass")) + ids == message.size()
+
+
+def test_a_tool_is_as_large_as_what_a_model_reads_of_it():
+    schema = ToolSchema("fs.read", "Lit un fichier à la fois.", {"type": "object", "title": "é"})
+    read = "fs.read" + "Lit un fichier à la fois." + '{"type": "object", "title": "é"}'
+    assert schema.size() == len(read.encode()) == schema.size()

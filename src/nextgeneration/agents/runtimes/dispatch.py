@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.agents.errors import RuntimeMissing
@@ -26,9 +26,9 @@ async def run_auto(
 RUNTIMES = {"auto": run_auto, "playbook": run_playbook, "llm": run_llm}
 
 
-async def run(
+def run(
     revision: Revision, input_data: Mapping[str, Any], config: Mapping[str, Any], context: TaskContext
-) -> Report:
+) -> Coroutine[Any, Any, Report]:
     """Run ``revision`` on ``input_data`` inside a task.
 
     Raises:
@@ -37,4 +37,4 @@ async def run(
     runtime = RUNTIMES.get(revision.runtime)
     if runtime is None:
         raise RuntimeMissing(agent=revision.name, runtime=str(revision.runtime), known=", ".join(RUNTIMES))
-    return await runtime(revision, input_data, config, context)
+    return runtime(revision, input_data, config, context)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from nextgeneration.agents.context import Recall, TaskContext
 from nextgeneration.agents.errors_llm import (
@@ -28,7 +27,7 @@ from nextgeneration.agents.runtimes.thinking.calls import Calls
 from nextgeneration.agents.runtimes.thinking.compiled import MAX_SHOWN_TOOLS, Compiled, chosen, compiled, wish_of
 from nextgeneration.agents.runtimes.thinking.conversation import Conversation
 from nextgeneration.agents.runtimes.thinking.fencing import fenced, line_of, visible
-from nextgeneration.agents.runtimes.thinking.prompt import images_of, task_message
+from nextgeneration.agents.runtimes.thinking.prompt import images_of, task_text
 from nextgeneration.agents.runtimes.thinking.reporting import (
     MAX_WORDS,
     REPORT,
@@ -116,7 +115,7 @@ async def thinks(revision: Revision, context: TaskContext) -> bool:
     A playbook begins with a call of a tool, a model's run with a question or a record; where the two begin alike the
     choice is recorded.
     """
-    door = cast("World", context.door)
+    door: World = context.door
     begun = door.begun
     chosen = door.models(wish_of(revision)) if begun is None else begun == "model" or begun.startswith("record.")
     if chosen and revision.playbook_first:
@@ -183,8 +182,9 @@ async def _note(context: TaskContext, input_data: Mapping[str, Any], report: Rep
     recall = context.recall
     assert recall is not None  # noqa: S101 - the caller looked
     goal = str(input_data.get("goal") or context.get("goal") or "")
+    world: World = context.door
     try:
-        await cast("World", context.door).record("memory.note", lambda: recall.note(goal, report))
+        await world.record("memory.note", lambda: recall.note(goal, report))
     except NGError as error:
         if error.control:
             raise
@@ -230,7 +230,7 @@ class Thinking:
         self._context = context
         self._lang = context.lang
         self._gathered = gathered
-        self._world = cast("World", context.door)
+        self._world: World = context.door
         specs, self._left_out = self._world.offered(revision.tools)
         self._made: Compiled = compiled(revision, context.lang, specs)
         self._schemas = self._made.schemas
@@ -269,8 +269,9 @@ class Thinking:
                 images = ()
                 self._gathered.missing.append(_NO_VISION.say(self._lang))
         played = self._played() if self._gathered.worked else ()
-        task = task_message(input_data, config, context, memories=memories, played=played, more=more, images=images)
-        self._talk = Conversation(made, replace(task, text=self._world.masked(task.text)))  # no prompt holds a secret
+        text = task_text(input_data, config, context, memories=memories, played=played, more=more)
+        # No prompt holds a secret.
+        self._talk = Conversation(made, Message("user", self._world.masked(text), images=images))
 
     async def _remembered(self, input_data: Mapping[str, Any]) -> Sequence[str]:
         """What the agent's memory gives; nothing when it fails: the task can be done without."""

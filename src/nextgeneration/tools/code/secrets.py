@@ -157,9 +157,11 @@ def find(path: str, text: str, *, bare: bool = False) -> Iterator[Secret]:
         text: what to look through.
         bare: whether values may stand without quotes, as in ``.env`` files.
     """
-    quiet = is_test(path) or is_example(path)
+    if not _may_hold_one(text):
+        return
+    quiet = bool(path) and (is_test(path) or is_example(path))
     covered: list[tuple[int, int]] = []
-    config = bare and not is_template(path)
+    config = bare and not (path and is_template(path))
     every = [*_shapes(text), *_addresses(text, config=config), *_assignments(text, bare=bare, config=config)]
     kept = []
     for found in every:
@@ -171,9 +173,9 @@ def find(path: str, text: str, *, bare: bool = False) -> Iterator[Secret]:
 
 def masked(text: str) -> str:
     """``text`` with the value of every secret found in it masked, for excerpts of other checks."""
-    if not _may_hold_one(text):
-        return text
     hits = list(find("", text, bare=True))
+    if not hits:
+        return text
     pieces: list[str] = []
     last = 0
     for found in hits:
@@ -187,7 +189,7 @@ def masked(text: str) -> str:
 
 
 def _may_hold_one(text: str) -> bool:
-    """Whether there is anything to look at: most prompts and results have nothing that begins like a secret."""
+    """Whether there is anything to look at: most texts have nothing that begins like a secret."""
     small = text.lower()
     return ("://" in text and "@" in text) or any(map(small.__contains__, _WORDS)) or may_have_shape(text)
 

@@ -10,7 +10,7 @@ from benchmarks.thinking import agent, one_run, weather_model
 from nextgeneration.storage.database import Storage
 from nextgeneration.testing.thinking import InstantWorld
 
-MAX_CALLS = 550
+MAX_CALLS = 190
 """Of a two-turn run with one tool call; the fastest rival needs about 1,500."""
 
 MAX_DURABLE_CALLS = 4_500

@@ -102,7 +102,7 @@ class Calls:
 
         Args:
             answer: with at least one call.
-            keys: its calls in canonical form.
+            keys: by what its calls are known.
 
         Raises:
             Parked: calls wait for a human; all of them were issued.
@@ -110,8 +110,8 @@ class Calls:
         """
         calls, cut = answer.calls, answer.finish is Finish.LENGTH
         verdicts = [self._verdict(call, key, cut=cut) for call, key in zip(calls, keys, strict=True)]
-        for place in range(MAX_CALLS, len(calls)):
-            verdicts[place] = _TOO_MANY.say(self._lang, n=MAX_CALLS)
+        if len(calls) > MAX_CALLS:
+            verdicts[MAX_CALLS:] = [_TOO_MANY.say(self._lang, n=MAX_CALLS)] * (len(calls) - MAX_CALLS)
         ready = [(v, call.args or {}) for call, v in zip(calls, verdicts, strict=True) if isinstance(v, Ready)]
         card = await self._card(ready) if len(ready) > 1 else None
         # Every position is taken here, in the model's order, before anything runs.
@@ -181,8 +181,9 @@ class Calls:
         label = f"r{len(results.shown) + 1}"
         if isinstance(outcome, ToolResult):
             self._gathered.keep(outcome, ready.name, call.args or {})
-            remedies = [(f"p{len(self.remedies) + n}", one) for n, one in enumerate(outcome.proposals[:50], 1)]
-            if remedies:
+            remedies: list[tuple[str, Proposal]] = []
+            if outcome.proposals:
+                remedies = [(f"p{len(self.remedies) + n}", one) for n, one in enumerate(outcome.proposals[:50], 1)]
                 self.remedies.update(remedies)
             text = told(outcome, lang, remedies)
             if Label.SECRET in outcome.labels:  # no prompt holds a secret's value

@@ -46,10 +46,10 @@ _CUT = Texts("[shortened]", "[abrégé]")
 def size_of(message: Message) -> int:
     """Bytes a message costs, as they are counted for whether it fits a model; pictures at a round figure."""
     text = message.text
-    size = (len(text) if text.isascii() else len(text.encode())) + PER_MESSAGE
+    size = len(text if text.isascii() else text.encode()) + PER_MESSAGE
     for call in message.calls:
         size += len(str(call.args)) + len(call.raw) + 32
-    return size + PER_IMAGE * len(message.images)
+    return size + PER_IMAGE * len(message.images) if message.images else size
 
 
 def middle_of(history: Sequence[Message], head: int, kept: int = KEPT_TURNS) -> int:

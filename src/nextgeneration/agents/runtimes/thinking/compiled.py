@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nextgeneration.agents.runtimes.thinking.compaction import size_of
 from nextgeneration.agents.runtimes.thinking.fencing import visible
 from nextgeneration.agents.runtimes.thinking.prompt import system_text
 from nextgeneration.agents.runtimes.thinking.reporting import REPORT, report_schema
@@ -57,6 +58,7 @@ class Compiled:
         only_report: what it is shown when nothing but its report is left to be said.
         schema: what the text of an agent without tools must follow.
         own_limit: whether the template, and not we, decided ``turns``.
+        size: bytes of ``system`` as they are counted for whether a conversation fits a model.
     """
 
     specs: tuple[ToolSpec, ...]
@@ -71,6 +73,7 @@ class Compiled:
     turns: int
     own_limit: bool
     characters: int
+    size: int
 
     @property
     def names(self) -> list[str]:
@@ -111,12 +114,13 @@ def _compile(revision: Revision, lang: Lang, specs: tuple[ToolSpec, ...]) -> Com
     schemas = (report, *(ready.schema for ready in own)) if own else ()
     limit = revision.budget.model_calls
     turns = TURNS if limit is None else min(limit, TURNS)
+    system = Message("system", system_text(revision, lang, turns, tools=bool(own)))
     return Compiled(
         specs=specs,
         tools=tools,
         schemas=schemas,
         only_report=(report,) if own else (),
-        system=Message("system", system_text(revision, lang, turns, tools=bool(own))),
+        system=system,
         wish=wish_of(revision),
         max_output=revision.model.max_output or MAX_OUTPUT,
         temperature=revision.model.temperature,
@@ -124,6 +128,7 @@ def _compile(revision: Revision, lang: Lang, specs: tuple[ToolSpec, ...]) -> Com
         turns=turns,
         own_limit=limit is not None and limit <= TURNS,
         characters=3 * (revision.model.context or CONTEXT),
+        size=size_of(system),
     )
 
 

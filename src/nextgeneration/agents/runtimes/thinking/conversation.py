@@ -18,7 +18,6 @@ from nextgeneration.agents.runtimes.thinking.compaction import (
     squeezed,
     summary_request,
 )
-from nextgeneration.kernel.canonical import canonical
 from nextgeneration.kernel.errors import NGError, NotCanonical
 from nextgeneration.kernel.models import Message, ModelAnswer, ModelRequest, ToolCall, ToolSchema, Wish
 from nextgeneration.kernel.show import clean, shortened
@@ -79,7 +78,7 @@ class Conversation:
         self._made = made
         self.messages = [made.system, task]
         self._head = 2
-        self._size = size_of(made.system) + size_of(task)
+        self._size = made.size + size_of(task)
         self._ids: set[str] = set()
         self._most = made.characters
         self._limit = min(FLOOR, self._most)
@@ -136,7 +135,7 @@ class Conversation:
         """Append an answer: made storable, every call under an id of its own.
 
         Returns:
-            the answer as it now stands, and each call in canonical form, ``MALFORMED`` where that is impossible.
+            the answer as it now stands, and by what each call is known, ``MALFORMED`` where that is impossible.
         """
         calls: list[ToolCall] = []
         keys: list[bytes] = []
@@ -164,7 +163,7 @@ class Conversation:
         key, raw = MALFORMED, call.raw
         if type(call.args) is dict:
             try:
-                key = canonical([name, call.args])
+                key = b"%b\n%b" % (name.encode(), call.arguments())
             except NotCanonical:
                 raw = raw or repr(call.args)
         if 0 < len(key) <= MAX_ARGUMENTS:

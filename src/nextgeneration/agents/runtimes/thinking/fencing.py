@@ -21,6 +21,7 @@ MAX_SHOWN = 24_000
 """Characters of one result: some six thousand tokens."""
 
 _MAX_FINDINGS = 100
+_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _LOOKALIKE = re.compile(r"<<<(?=\s*(?:DATA|END))", re.IGNORECASE)
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
@@ -63,7 +64,7 @@ def told(result: ToolResult, lang: Lang, remedies: list[tuple[str, Any]]) -> str
     """What a model reads of a result: its text, else its value, then findings with ids, then remedies by name."""
     text = result.text
     if not text.strip() and result.value:
-        text = json.dumps(result.value, ensure_ascii=False, default=str)
+        text = _json(result.value)
     if not (result.findings or remedies):
         return visible(text, lang) if text else _NOTHING.say(lang)
     parts = [visible(text, lang)] if text else []

@@ -29,7 +29,7 @@ class Repeats:
         self._seen: dict[bytes, int] = {}
 
     def note(self, call: bytes) -> Again:
-        """Count a call, given in canonical form."""
+        """Count a call, given by what is the same for the same call."""
         times = self._seen[call] = self._seen.get(call, 0) + 1
         if times <= MAX_SAME:
             return Again.MAKE

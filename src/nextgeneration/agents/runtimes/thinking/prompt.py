@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nextgeneration.agents.runtimes.thinking.fencing import fenced, visible
 from nextgeneration.kernel.language import Lang, Texts
-from nextgeneration.kernel.models import Image, Message
+from nextgeneration.kernel.models import Image
 from nextgeneration.kernel.show import brief, clean
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def system_text(revision: Revision, lang: Lang, turns: int, *, tools: bool) -> s
     return "\n".join([*lines, "", _ANSWER.say(lang, form=form)])
 
 
-def task_message(
+def task_text(
     input_data: Mapping[str, Any],
     config: Mapping[str, Any],
     context: TaskContext,
@@ -109,15 +109,13 @@ def task_message(
     memories: Sequence[str] = (),
     played: Sequence[str] = (),
     more: Sequence[str] = (),
-    images: tuple[Image, ...] = (),
-) -> Message:
+) -> str:
     """The task with everything it comes with. What others wrote is fenced.
 
     Args:
         memories: what the agent's memory gave.
         played: results of the playbook, fenced.
         more: names of tools that are not shown.
-        images: pictures of the task.
     """
     lang = context.lang
     goal = input_data.get("goal") or context.get("goal") or ""
@@ -125,13 +123,13 @@ def task_message(
     lines = [_TASK.say(lang, goal=goal)]
     if text and text != goal:
         lines.append(_TEXT.say(lang, text=text))
-    rest = {key: value for key, value in input_data.items() if key not in _KNOWN}
-    if rest:
+    if not _KNOWN.issuperset(input_data):
+        rest = {key: value for key, value in input_data.items() if key not in _KNOWN}
         lines.append(_INPUT.say(lang, data=_json(rest)))
     if config:
         lines.append(_CONFIG.say(lang, data=_json(config)))
     reports = context.get("reports")
-    if isinstance(reports, Mapping) and reports:
+    if reports and isinstance(reports, Mapping):
         lines += ["", _BEFORE.say(lang), *_reports(reports, lang)]
     if memories:
         lines += ["", _MEMORY.say(lang)]
@@ -145,7 +143,7 @@ def task_message(
         said = clean(said)
     if len(said) > MAX_GIVEN:
         said = visible(said, lang, MAX_GIVEN)
-    return Message("user", said, images=images) if images else Message("user", said)
+    return said
 
 
 def images_of(input_data: Mapping[str, Any]) -> tuple[Image, ...]:
@@ -174,5 +172,4 @@ def _reports(reports: Mapping[str, Any], lang: Lang) -> list[str]:
     return blocks
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
