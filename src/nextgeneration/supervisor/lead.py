@@ -116,9 +116,10 @@ class Lead:
             access=self.parts.access if options.models else None,
         )
         self.revisions = {name: Revision.from_data(data) for name, data in self.claim.pinned().items()}
+        self._twins: dict[str, list[str]] = {}
         saved = self.claim.plan()
         if saved is not None:
-            self.plan = Plan.model_validate(saved)
+            self._take(Plan.model_validate(saved))
         self.reports = {task.id: task.report for task in self.claim.tasks() if task.report is not None}
         self._complete()
 
@@ -175,7 +176,13 @@ class Lead:
             pins=fresh,
             event=event,
         )
+        self._take(plan)
+
+    def _take(self, plan: Plan) -> None:
         self.plan = plan
+        self._twins = {}
+        for task in plan.tasks:
+            self._twins.setdefault(task.pin, []).append(task.id)
 
     def _record(self, task: PlannedTask) -> TaskRecord:
         return TaskRecord(
@@ -191,7 +198,7 @@ class Lead:
 
     def agent_name(self, task: PlannedTask) -> str:
         """The agent's name in this mission: its own or its template's, numbered when it works twice."""
-        twins = [other.id for other in self.plan.tasks if other.pin == task.pin]
+        twins = self._twins.get(task.pin, ())
         return task.pin if len(twins) < 2 or twins[0] == task.id else f"{task.pin}_{task.id}"
 
     def revision_of(self, task: str) -> Revision:
