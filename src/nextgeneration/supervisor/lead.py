@@ -86,7 +86,10 @@ class Parts:
 
 @dataclass
 class Lead:
-    """One mission under way in this process."""
+    """One mission under way in this process.
+
+    ``then`` is what its first phase came to, when it ran before the graph was entered.
+    """
 
     claim: Claim
     parts: Parts
@@ -97,6 +100,7 @@ class Lead:
     outcomes: list[ActionOutcome] | None = None
     fixed: set[str] = field(default_factory=set)
     report: MissionReport | None = None
+    then: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         mission = self.claim.mission
