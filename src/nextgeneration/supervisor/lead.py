@@ -37,7 +37,7 @@ from nextgeneration.supervisor.errors import DependencyFailed, RubbishReport, Ta
 from nextgeneration.supervisor.outcome import ActionOutcome, MissionReport, TaskOutcome
 from nextgeneration.supervisor.planner import Known, Plan, PlannedTask, Planner, RecordedAgent, validated
 from nextgeneration.supervisor.planning import planned
-from nextgeneration.supervisor.schedule import run_all
+from nextgeneration.supervisor.schedule import Waves, run_all
 from nextgeneration.templates.revision import Revision
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,10 @@ class Scratch(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What every mission of a process shares."""
+    """What every mission of a process shares.
+
+    ``waves`` are for missions about to ask a model for their plan.
+    """
 
     planner: Planner
     revisions: Callable[[], Mapping[str, Revision]]
@@ -82,6 +85,7 @@ class Parts:
     at_once: int = 8
     replans: int = 2
     actions: int = 3
+    waves: Waves = field(default_factory=Waves)
 
 
 @dataclass

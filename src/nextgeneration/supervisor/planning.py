@@ -90,6 +90,7 @@ async def planned(lead: Lead) -> Plan:
     door = lead.door.task(PLAN, NAME, budget=TaskBudget(model_calls=2), template=NAME)
     if agents or not (door.models(WISH) if door.begun is None else True):
         return by_rules()
+    await lead.parts.waves.turn()
     ruled = [{"agent": match.template, "goal": step} for step, team in planner.teams(mission.goal) for match in team]
     live = {**lead.parts.revisions(), **lead.revisions}
 
