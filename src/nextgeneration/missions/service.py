@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -195,9 +196,9 @@ class Missions:
 
     def _apart(self, workspace: str) -> None:
         """Refuse a workspace whose agents could write what this class keeps; ``.nextgen`` is closed to them."""
-        root = Path(clean(workspace)).resolve()
-        if root in self._around:
-            raise StateExposed(workspace=str(root), home=str(self._around[0]))
+        root = os.path.realpath(clean(workspace))
+        if os.path.normcase(root) in self._around:
+            raise StateExposed(workspace=root, home=self._around[0])
 
     def _budget(self, request: MissionRequest) -> Budget:
         asked, settings = request.budget, self.settings
@@ -359,12 +360,13 @@ class Missions:
         return [records.pin(mission, row) for row in rows]
 
 
-def _around(database: Path | None) -> tuple[Path, ...]:
+def _around(database: Path | None) -> tuple[str, ...]:
     """The folders that nobody may work in: the one that keeps a database first, and those around it."""
     if database is None:
         return ()
     home = database.parent.resolve()
-    return tuple([root for root in (home, *home.parents) if ".nextgen" not in home.relative_to(root).parts])
+    found = [root for root in (home, *home.parents) if ".nextgen" not in home.relative_to(root).parts]
+    return tuple([os.path.normcase(root) for root in found])
 
 
 def _row(mission: Mission) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from nextgeneration.missions.effects import TaskBudget
 from nextgeneration.missions.errors import Parked
 from nextgeneration.supervisor.errors import AnswerUnfit, PlanRefused
 from nextgeneration.supervisor.planner import Plan, PlannedTask, validated
-from nextgeneration.supervisor.thinking import NAME, PLAN, asked, fails, strings
+from nextgeneration.supervisor.thinking import NAME, PLAN, asked, can_ask, fails, strings
 
 if TYPE_CHECKING:
     from nextgeneration.supervisor.lead import Lead
@@ -87,10 +87,10 @@ async def planned(lead: Lead) -> Plan:
     def by_rules() -> Plan:
         return planner.plan(mission.goal, lead.lang, agents, lead.recorded)
 
-    door = lead.door.task(PLAN, NAME, budget=TaskBudget(model_calls=2), template=NAME)
-    if agents or not (door.models(WISH) if door.begun is None else True):
+    if agents or not can_ask(lead, PLAN, WISH):
         return by_rules()
     await lead.parts.waves.turn()
+    door = lead.door.task(PLAN, NAME, budget=TaskBudget(model_calls=2), template=NAME)
     ruled = [{"agent": match.template, "goal": step} for step, team in planner.teams(mission.goal) for match in team]
     live = {**lead.parts.revisions(), **lead.revisions}
 

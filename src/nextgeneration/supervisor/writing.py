@@ -12,7 +12,7 @@ from nextgeneration.kernel.show import brief, clean
 from nextgeneration.missions.effects import TaskBudget
 from nextgeneration.supervisor.errors import AnswerUnfit
 from nextgeneration.supervisor.outcome import MergedFinding, MissionReport, Sentence
-from nextgeneration.supervisor.thinking import NAME, PROSE, asked, fails, strings
+from nextgeneration.supervisor.thinking import NAME, PROSE, asked, can_ask, fails, strings
 
 if TYPE_CHECKING:
     from nextgeneration.supervisor.lead import Lead
@@ -59,9 +59,9 @@ WISH = Wish(purpose="synthesise")
 
 async def worded(lead: Lead, report: MissionReport) -> tuple[Sentence, ...]:
     """The synthesis of ``report`` in prose; empty where no model is there, or none answers."""
-    door = lead.door.task(PROSE, NAME, budget=TaskBudget(model_calls=2), template=NAME)
-    if not report.tasks or not (door.models(WISH) if door.begun is None else True):
+    if not report.tasks or not can_ask(lead, PROSE, WISH):
         return ()
+    door = lead.door.task(PROSE, NAME, budget=TaskBudget(model_calls=2), template=NAME)
     try:
         instructions = INSTRUCTIONS.say(lead.lang)
         return await asked(door, "synthesise", instructions, lambda: _facts(report), SCHEMA, _sentences)
