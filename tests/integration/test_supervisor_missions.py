@@ -18,6 +18,8 @@ from nextgeneration.services.assembly import open_services
 from nextgeneration.settings.agents import AgentFactoryConfig
 from nextgeneration.settings.missions import MissionSettings
 from nextgeneration.settings.storage import StorageSettings
+from nextgeneration.supervisor.checkpoints import CheckpointSaver
+from nextgeneration.supervisor.graph import ACT
 from nextgeneration.supervisor.outcome import ActionStatus
 from nextgeneration.templates.library import TemplateLibrary
 from nextgeneration.testing.tools import FakeTool
@@ -142,6 +144,20 @@ async def test_whatever_a_checkpoint_knows_the_report_tells_what_the_records_do(
     assert outcome.status is ActionStatus.VERIFIED
     assert done.report.findings[0].resolved
     assert len(pipe.mend.calls) == 1
+
+
+async def test_a_mission_that_waits_for_an_answer_leaves_the_checkpoint_to_go_on_from_and_one_that_ended_none(bench):
+    pipe = Pipe()
+    template(bench.templates, "plumber", [{"id": "look", "tool": "pipe.look"}, FIX])
+    async with bench(pipe.look, pipe.mend) as services:
+        saver = CheckpointSaver(services.storage)
+        waiting = await run(services, asked(bench, "plumber please"))
+        found = await saver.aget_tuple({"configurable": {"thread_id": waiting.mission}})
+        assert found.checkpoint["channel_values"] == {ACT: waiting.mission}
+        pipe.leaks = False
+        done = await run(services, asked(bench, "plumber please"))
+        assert done.status == "done"
+        assert await saver.aget_tuple({"configurable": {"thread_id": done.mission}}) is None
 
 
 async def test_a_refused_fix_is_not_applied_and_the_mission_still_ends(bench):

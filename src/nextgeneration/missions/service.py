@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -105,6 +106,7 @@ class Missions:
             at=at,
             tolls=tolls,
         )
+        self._around = _around(storage.path)
         self._claiming = Claiming(self._shared)
         self.approvals = Approvals(self._shared)
 
@@ -134,7 +136,8 @@ class Missions:
         shared, at = self._shared, mission.created_at
         row = _row(mission)
         about = {"goal": mission.goal, "workspace": mission.workspace}
-        hidden = secrets_in(request.goal)
+        # A goal that is kept as it was typed holds none.
+        hidden = [] if mission.goal == clean(request.goal).strip() else secrets_in(request.goal)
         event = Event(mission.id, 1, at, "mission.accepted", None, {**about, "masked": hidden} if hidden else about)
         asked = "" if key is None else digest([*about.values(), mission.lang, row["budget"], row["options"]])
 
@@ -193,11 +196,9 @@ class Missions:
 
     def _apart(self, workspace: str) -> None:
         """Refuse a workspace whose agents could write what this class keeps; ``.nextgen`` is closed to them."""
-        if self._shared.storage.path is None:
-            return
-        home, root = self._shared.storage.path.parent.resolve(), Path(clean(workspace)).resolve()
-        if home.is_relative_to(root) and ".nextgen" not in home.relative_to(root).parts:
-            raise StateExposed(workspace=str(root), home=str(home))
+        root = os.path.realpath(clean(workspace))
+        if os.path.normcase(root) in self._around:
+            raise StateExposed(workspace=root, home=self._around[0])
 
     def _budget(self, request: MissionRequest) -> Budget:
         asked, settings = request.budget, self.settings
@@ -357,6 +358,15 @@ class Missions:
         shared = self._shared
         rows = await shared.storage.read(lambda c: shared.missions.pins(c, mission))
         return [records.pin(mission, row) for row in rows]
+
+
+def _around(database: Path | None) -> tuple[str, ...]:
+    """The folders that nobody may work in: the one that keeps a database first, and those around it."""
+    if database is None:
+        return ()
+    home = database.parent.resolve()
+    found = [root for root in (home, *home.parents) if ".nextgen" not in home.relative_to(root).parts]
+    return tuple([os.path.normcase(root) for root in found])
 
 
 def _row(mission: Mission) -> dict[str, Any]:

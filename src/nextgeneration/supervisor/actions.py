@@ -39,13 +39,15 @@ def chosen(reports: Mapping[str, Report], limit: int, goal: str | None = None) -
     twice is one action. Of a group of alternatives only the first is put to the human. When ``goal`` only asks for a
     look, a remedy for something minor stays an offer in the report: a question has to be worth its answer.
     """
-    known = {f.id: f for report in reports.values() for f in report.findings}
-    asked = asked_in(goal or "")
-    about = asked.about(known.values())
     actions: dict[str, Action] = {}
     for task in sorted(reports):
         for action in reports[task].actions:
             actions.setdefault(digest([action.tool, action.args]), action)
+    if not actions:
+        return []
+    known = {f.id: f for report in reports.values() for f in report.findings}
+    asked = asked_in(goal or "")
+    about = asked.about(known.values())
 
     def worst(action: Action) -> int:
         return max((known[f].severity.rank for f in action.fixes if f in known), default=0)

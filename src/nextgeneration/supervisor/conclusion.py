@@ -76,7 +76,8 @@ async def report_so_far(lead: Lead) -> MissionReport:
 
 async def conclude(lead: Lead) -> None:
     """End the mission with its report, in one transaction."""
-    report = await worded(lead, report_of(lead))
-    report = report.model_copy(update={"cost": await lead.claim.spent()})
+    report = report_of(lead)
+    prose = await worded(lead, report)
+    report = report.model_copy(update={"prose": prose, "cost": await lead.claim.spent()})
     status = await lead.claim.end(report.status, report)
     lead.report = report if status == report.status else report.model_copy(update={"status": status.value})

@@ -16,9 +16,10 @@ def edited_calls(effects: Iterable[Effect], agents: Mapping[str, str]) -> tuple[
         agents: who works at each task and action; one below a task (``t1/3``) is its agent's.
     """
     found = []
-    for effect in sorted(effects, key=lambda each: (each.task, each.position)):
-        # Only what was asked about can have been edited: the others' records need not be read.
-        edit = effect.edit if effect.approval is not None else None
+    # Only what was asked about can have been edited: the others' records need not be read.
+    asked = [effect for effect in effects if effect.approval is not None]
+    for effect in sorted(asked, key=lambda each: (each.task, each.position)):
+        edit = effect.edit
         if edit is not None:
             agent = agents.get(effect.task.partition("/")[0], effect.task)
             about = (effect.task, agent, effect.name, effect.approval or "", edit.by, edit.asked, edit.args)

@@ -37,7 +37,7 @@ from nextgeneration.supervisor.errors import DependencyFailed, RubbishReport, Ta
 from nextgeneration.supervisor.outcome import ActionOutcome, MissionReport, TaskOutcome
 from nextgeneration.supervisor.planner import Known, Plan, PlannedTask, Planner, RecordedAgent, validated
 from nextgeneration.supervisor.planning import planned
-from nextgeneration.supervisor.schedule import run_all
+from nextgeneration.supervisor.schedule import Waves, run_all
 from nextgeneration.templates.revision import Revision
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,10 @@ class Scratch(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What every mission of a process shares."""
+    """What every mission of a process shares.
+
+    ``waves`` are for missions about to ask a model for their plan.
+    """
 
     planner: Planner
     revisions: Callable[[], Mapping[str, Revision]]
@@ -82,11 +85,15 @@ class Parts:
     at_once: int = 8
     replans: int = 2
     actions: int = 3
+    waves: Waves = field(default_factory=Waves)
 
 
 @dataclass
 class Lead:
-    """One mission under way in this process."""
+    """One mission under way in this process.
+
+    ``then`` is what its first phase came to, when it ran before the graph was entered.
+    """
 
     claim: Claim
     parts: Parts
@@ -97,6 +104,7 @@ class Lead:
     outcomes: list[ActionOutcome] | None = None
     fixed: set[str] = field(default_factory=set)
     report: MissionReport | None = None
+    then: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         mission = self.claim.mission
@@ -116,9 +124,10 @@ class Lead:
             access=self.parts.access if options.models else None,
         )
         self.revisions = {name: Revision.from_data(data) for name, data in self.claim.pinned().items()}
+        self._twins: dict[str, list[str]] = {}
         saved = self.claim.plan()
         if saved is not None:
-            self.plan = Plan.model_validate(saved)
+            self._take(Plan.model_validate(saved))
         self.reports = {task.id: task.report for task in self.claim.tasks() if task.report is not None}
         self._complete()
 
@@ -175,7 +184,13 @@ class Lead:
             pins=fresh,
             event=event,
         )
+        self._take(plan)
+
+    def _take(self, plan: Plan) -> None:
         self.plan = plan
+        self._twins = {}
+        for task in plan.tasks:
+            self._twins.setdefault(task.pin, []).append(task.id)
 
     def _record(self, task: PlannedTask) -> TaskRecord:
         return TaskRecord(
@@ -191,7 +206,7 @@ class Lead:
 
     def agent_name(self, task: PlannedTask) -> str:
         """The agent's name in this mission: its own or its template's, numbered when it works twice."""
-        twins = [other.id for other in self.plan.tasks if other.pin == task.pin]
+        twins = self._twins.get(task.pin, ())
         return task.pin if len(twins) < 2 or twins[0] == task.id else f"{task.pin}_{task.id}"
 
     def revision_of(self, task: str) -> Revision:

@@ -13,6 +13,7 @@ import unicodedata
 from nextgeneration.kernel.language import Lang
 
 _WORD = re.compile(r"[a-z0-9]+(?:[-_.+#][a-z0-9]+)*\+*#?")
+_JOINT = re.compile(r"[-_.]")
 
 _ENGLISH = """
 a an the and or of to in on at for with by from is are was be been it its this that these those my our your
@@ -113,7 +114,6 @@ def plain(text: str) -> str:
     return "".join(c for c in folded if not unicodedata.combining(c))
 
 
-@functools.lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """The part of a word that its forms share; words that are no plain words stay whole."""
     if len(word) < 5 or not word.isalpha():
@@ -155,14 +155,19 @@ def words(text: str) -> list[str]:
     for phrase, word in _PHRASES:
         said = phrase.sub(word, said)
     for word in _WORD.findall(said):
-        parts = [word]
-        if word not in CONCEPTS and re.search(r"[-_.]", word):
-            parts += [part for part in re.split(r"[-_.]", word) if part]
-        for part in parts:
-            if part in STOP or (len(part) == 1 and not part.isdigit()):
-                continue
-            found.append(CONCEPTS.get(part) or CONCEPTS.get(stem(part)) or stem(part))
+        found += _meanings(word)
     return found
+
+
+@functools.lru_cache(maxsize=8192)
+def _meanings(word: str) -> tuple[str, ...]:
+    """What one word stands for: its stem or concept, and those of its parts when it is a compound nobody knows."""
+    parts = [word]
+    if word not in CONCEPTS:
+        pieces = _JOINT.split(word)
+        parts += [piece for piece in pieces if piece] if len(pieces) > 1 else []
+    said = [part for part in parts if part not in STOP and (len(part) > 1 or part.isdigit())]
+    return tuple([CONCEPTS.get(part) or CONCEPTS.get(stem(part)) or stem(part) for part in said])
 
 
 _THEN = re.compile(

@@ -69,9 +69,13 @@ class _Profile:
         phrases = (parts for _, parts in (*self.keywords, *self.examples, *self.capabilities))
         self.vocabulary = self.route_words.union(self.text, *phrases)
 
+    def named(self, raw: str) -> bool:
+        """Whether a goal names the template."""
+        return any(map(raw.__contains__, self.names))
+
     def met(self, said: set[str], raw: str) -> bool:
         """Whether anything at all is in common with a goal."""
-        return not self.vocabulary.isdisjoint(said) or any(name in raw for name in self.names)
+        return not self.vocabulary.isdisjoint(said) or self.named(raw)
 
 
 class Index:
@@ -100,7 +104,7 @@ class Index:
         if len(goal) <= TYPED:
             spoken = [self._meaning(word) for word in spoken]
         said, raw = set(spoken), plain(goal)
-        scored = (self._score(p, spoken, said, raw) for p in self._profiles if p.met(said, raw))
+        scored = [self._score(p, spoken, said, raw) for p in self._profiles if p.met(said, raw)]
         found = [match for match in scored if match.score > 0]
         return sorted(found, key=lambda m: (-m.score, m.template))
 
@@ -114,14 +118,17 @@ class Index:
 
     def _score(self, p: _Profile, spoken: Sequence[str], said: set[str], raw: str) -> Match:
         points: list[tuple[float, str, str]] = []
-        if any(name in raw for name in p.names):
+        if p.named(raw):
             points.append((NAME, "name", p.name))
-        hits = [(text, len(parts)) for text, parts in p.keywords if _holds(spoken, parts)]
+        hits = [(text, len(parts)) for text, parts in p.keywords if parts[0] in said and _holds(spoken, parts)]
         if hits:
             points.append((sum(KEYWORD + n - 1 for _, n in hits), "keyword", ", ".join(text for text, _ in hits[:4])))
-        closest = max(((_overlap(said, parts), text) for text, parts in p.examples), default=(0.0, ""))
-        if closest[0] > 0.5:
-            points.append((EXAMPLE * closest[0], "example", closest[1]))
+        # A set much smaller or larger than the other has too little in common with it, whatever it holds.
+        some, most = len(said) / 2, len(said) * 2
+        alike = [(_overlap(said, parts), text) for text, parts in p.examples if some < len(parts) < most]
+        closest, example = max(alike, default=(0.0, ""))
+        if closest > 0.5:
+            points.append((EXAMPLE * closest, "example", example))
         able = [name for name, parts in p.capabilities if parts and len(parts & said) * 2 > len(parts)]
         if able:
             worth = sum(sorted((self._special[name] for name in able), reverse=True)[:3])
@@ -130,11 +137,11 @@ class Index:
             points.append((ROUTE, "route", p.route))
         told = sorted(p.text & said)
         if told:
-            points.append((TEXT * min(sum(self._rarity[w] for w in told), 4), "text", ", ".join(told[:4])))
+            points.append((TEXT * min(sum([self._rarity[w] for w in told]), 4), "text", ", ".join(told[:4])))
         # A description alone is no reason to send an agent out.
-        score = sum(value for value, _, _ in points) + (p.priority / 1000 if points else 0)
+        score = sum([value for value, _, _ in points]) + (p.priority / 1000 if points else 0)
         ordered = sorted(points, key=lambda item: -item[0])
-        return Match(p.name, round(score, 3), p.route, tuple((kind, text) for _, kind, text in ordered))
+        return Match(p.name, round(score, 3), p.route, tuple([(kind, text) for _, kind, text in ordered]))
 
 
 def _profile(revision: Revision) -> _Profile:
@@ -152,7 +159,7 @@ def _profile(revision: Revision) -> _Profile:
         route=route.route,
         priority=float(route.priority),
         names={plain(revision.name), plain(revision.name.replace("_", " "))},
-        keywords=[(keyword, words(keyword)) for keyword in route.keywords],
+        keywords=[(keyword, parts) for keyword in route.keywords if (parts := words(keyword))],
         examples=[(example, set(words(example))) for example in examples],
         capabilities=[(c.id, set(words(c.id))) for c in revision.capabilities],
         route_words=set(words(f"{route.route} {revision.domain}")),
@@ -162,7 +169,7 @@ def _profile(revision: Revision) -> _Profile:
 
 def _holds(spoken: Sequence[str], parts: Sequence[str]) -> bool:
     """Whether ``parts`` stand in ``spoken`` in their order, with at most one other word between two of them."""
-    return bool(parts) and any(_from(spoken, start, parts) for start in range(len(spoken)))
+    return any(_from(spoken, start, parts) for start in range(len(spoken)))
 
 
 def _from(spoken: Sequence[str], at: int, parts: Sequence[str]) -> bool:
@@ -187,4 +194,5 @@ def _slip(word: str, known: str) -> bool:
 
 
 def _overlap(a: set[str], b: set[str]) -> float:
-    return len(a & b) / len(a | b) if a and b else 0.0
+    both = len(a & b)
+    return both / (len(a) + len(b) - both) if both else 0.0

@@ -156,8 +156,8 @@ class Planner:
         of one step run in parallel. ``agents`` overrides the choice: names of ``recorded`` agents, else of
         templates.
         """
-        self._look()
         if agents:
+            self._look()
             named = [
                 self.task(f"t{n}", name, goal, _NAMED.say(lang, agent=name), recorded=recorded.get(name))
                 for n, name in enumerate(agents, 1)
@@ -165,15 +165,9 @@ class Planner:
             return Plan(goal=goal, tasks=tuple(named), note="\n".join(task.why for task in named))
         tasks: list[PlannedTask] = []
         before: tuple[str, ...] = ()
-        steps = clauses(goal)
-        teams = [self._team(step) for step in steps]
-        if steps != [goal] and not any(teams):
-            # Words that meet nobody step by step may do so together.
-            steps, teams = [goal], [self._team(goal)]
-        unserved = [
-            _NOBODY_STEP.say(lang, step=brief(s, 200)) for s, team in zip(steps, teams, strict=True) if not team
-        ]
-        for clause, team in zip(steps, teams, strict=True):
+        teams = self.teams(goal)
+        unserved = [_NOBODY_STEP.say(lang, step=brief(step, 200)) for step, team in teams if not team]
+        for clause, team in teams:
             stage = [
                 self.task(f"t{len(tasks) + n}", m.template, clause, _said(m, lang), depends=before)
                 for n, m in enumerate(team, 1)
@@ -184,6 +178,16 @@ class Planner:
             return Plan(goal=goal, note=self._refusal(goal, lang))
         note = "\n".join((*(task.why for task in tasks), *unserved))
         return Plan(goal=goal, tasks=tuple(tasks), note=note, unserved=tuple(unserved))
+
+    def teams(self, goal: str) -> list[tuple[str, list[Match]]]:
+        """The steps that ``goal`` names one after the other, and who would work on each."""
+        self._look()
+        steps = clauses(goal)
+        teams = [self._team(step) for step in steps]
+        if steps != [goal] and not any(teams):
+            # Words that meet nobody step by step may do so together.
+            steps, teams = [goal], [self._team(goal)]
+        return list(zip(steps, teams, strict=True))
 
     def instead(self, failed: PlannedTask, used: Sequence[str], number: int, lang: Lang) -> PlannedTask | None:
         """A task for another agent that could do what ``failed`` did not, if there is one.
@@ -327,6 +331,8 @@ def validated(plan: Plan, known: Mapping[str, object], tool_calls: int, seconds:
 
 def _depths(tasks: Sequence[PlannedTask]) -> dict[str, int]:
     """Each task's place in the longest chain that leads to it, from 1."""
+    if not any(task.depends for task in tasks):
+        return {task.id: 1 for task in tasks}
     depths: dict[str, int] = {}
     waiting = {task.id: task.depends for task in tasks}
     while waiting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from nextgeneration.kernel.errors import NGError
@@ -14,7 +14,7 @@ from nextgeneration.missions.effects import TaskBudget
 from nextgeneration.missions.errors import Parked
 from nextgeneration.supervisor.errors import AnswerUnfit, PlanRefused
 from nextgeneration.supervisor.planner import Plan, PlannedTask, validated
-from nextgeneration.supervisor.thinking import NAME, PLAN, asked, fails, strings
+from nextgeneration.supervisor.thinking import NAME, PLAN, asked, can_ask, fails, strings
 
 if TYPE_CHECKING:
     from nextgeneration.supervisor.lead import Lead
@@ -82,20 +82,30 @@ async def planned(lead: Lead) -> Plan:
     """The plan for a mission: by a model where one is there and answers with one that can run, else by rules."""
     mission = lead.claim.mission
     agents = mission.options.agents or ()
-    by_rules = lead.parts.planner.plan(mission.goal, lead.lang, agents, lead.recorded)
+    planner = lead.parts.planner
+
+    def by_rules() -> Plan:
+        return planner.plan(mission.goal, lead.lang, agents, lead.recorded)
+
+    if agents or not can_ask(lead, PLAN, WISH):
+        return by_rules()
+    await lead.parts.waves.turn()
     door = lead.door.task(PLAN, NAME, budget=TaskBudget(model_calls=2), template=NAME)
-    if agents or not (door.models(WISH) if door.begun is None else True):
-        return by_rules
+    ruled = [{"agent": match.template, "goal": step} for step, team in planner.teams(mission.goal) for match in team]
     live = {**lead.parts.revisions(), **lead.revisions}
 
     def facts() -> dict[str, Any]:
-        ruled = [{"agent": task.template, "goal": task.goal} for task in by_rules.tasks]
-        about = [_about(revision, lead.lang) for revision in _shortlist(live, by_rules)]
+        about = [_about(revision, lead.lang) for revision in _shortlist(live, {task["agent"] for task in ruled})]
         return {"goal": mission.goal, "agents": about, "plan_by_rules": ruled}
 
     def read(said: Mapping[str, Any], shown: Mapping[str, Any]) -> Plan:
         names = {agent["name"] for agent in shown["agents"]} & set(live)
-        return _plan(said, names, lead, by_rules)
+        plan = _plan(said, names, lead)
+        if plan.tasks:
+            return plan
+        if ruled or not plan.unserved:
+            raise AnswerUnfit(detail="there are no tasks")
+        return by_rules()
 
     try:
         return await asked(door, "plan", INSTRUCTIONS.say(lead.lang), facts, SCHEMA, read)
@@ -104,12 +114,12 @@ async def planned(lead: Lead) -> Plan:
     except NGError as error:
         why = fails(error, lead.lang, "plan")
         note = _BY_RULES.say(lead.lang, why=brief(why, 200))
-        return by_rules.model_copy(update={"note": "\n".join(filter(None, (by_rules.note, note)))})
+        plan = by_rules()
+        return plan.model_copy(update={"note": "\n".join(filter(None, (plan.note, note)))})
 
 
-def _shortlist(live: Mapping[str, Revision], by_rules: Plan) -> list[Revision]:
+def _shortlist(live: Mapping[str, Revision], chosen: Set[str]) -> list[Revision]:
     """The agents a model chooses among; of very many, those that the rules chose and the most wanted routes."""
-    chosen = {task.template for task in by_rules.tasks}
     ordered = sorted(live.values(), key=lambda r: (r.name not in chosen, -r.route.priority, r.name))
     return sorted(ordered[:MAX_SHOWN_AGENTS], key=lambda r: r.name)
 
@@ -131,8 +141,8 @@ def _able(capability: Capability, lang: Lang) -> str:
     return f"{capability.id}: {brief(told, 120)}" if told else capability.id
 
 
-def _plan(said: Mapping[str, Any], names: set[str], lead: Lead, by_rules: Plan) -> Plan:
-    """The plan in a model's answer.
+def _plan(said: Mapping[str, Any], names: set[str], lead: Lead) -> Plan:
+    """The plan in a model's answer; it may have no tasks.
 
     Raises:
         AnswerUnfit: naming all that is wrong with it.
@@ -148,14 +158,10 @@ def _plan(said: Mapping[str, Any], names: set[str], lead: Lead, by_rules: Plan) 
     if wrong:
         raise AnswerUnfit(detail="; ".join(wrong))
     unserved = tuple(clean(brief(text, 200)) for text in strings(said.get("unserved")))
-    if not tasks:
-        if by_rules.tasks or not unserved:
-            raise AnswerUnfit(detail="there are no tasks")
-        return by_rules
     known = {**lead.parts.revisions(), **lead.revisions}
     found = tuple(_task(task, share, lead) for task, share in zip(tasks, shares, strict=True))
     note = "\n".join((*(task.why for task in found), *unserved))
-    plan = Plan(goal=by_rules.goal, tasks=found, note=note, unserved=unserved)
+    plan = Plan(goal=lead.claim.mission.goal, tasks=found, note=note, unserved=unserved)
     budget = lead.claim.mission.budget
     try:
         return validated(plan, known, budget.tool_calls, budget.seconds)

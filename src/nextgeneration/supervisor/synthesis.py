@@ -122,6 +122,18 @@ def merged(reports: Mapping[str, Report], fixed: Iterable[str] = (), goal: str =
 
 
 def _entry(members: Sequence[tuple[str, Finding]], gone: set[str], asked: Callable[[Finding], bool]) -> MergedFinding:
+    if len(members) == 1:
+        # Most findings are nobody else's.
+        agent, finding = members[0]
+        return MergedFinding(
+            id=finding.id,
+            finding=finding,
+            agents=(agent,),
+            rules=(finding.rule,),
+            confidence=round(1 - (1 - finding.confidence), 4),
+            resolved=finding.id in gone,
+            asked=asked(finding),
+        )
     findings = [finding for _, finding in members]
     best = max(findings, key=lambda f: (f.severity.rank, f.confidence))
     surest: dict[str, float] = {}
@@ -155,6 +167,8 @@ def _path(finding: Finding) -> str:
 
 def _with_disputes(entries: Sequence[MergedFinding]) -> list[MergedFinding]:
     """Each entry with those that say the opposite of the same cause; a claim about no file is about all of them."""
+    if len({entry.finding.holds for entry in entries}) < 2:
+        return list(entries)
     by_cause: dict[str, list[MergedFinding]] = defaultdict(list)
     for entry in entries:
         if entry.finding.cause:

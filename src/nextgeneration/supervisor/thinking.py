@@ -19,6 +19,7 @@ from nextgeneration.supervisor.errors import AnswerUnfit
 
 if TYPE_CHECKING:
     from nextgeneration.missions.effects import TaskDoor
+    from nextgeneration.supervisor.lead import Lead
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,12 @@ PLAN, PROSE = "supervisor.plan", "supervisor.prose"
 """Their tasks."""
 
 MAX_OUTPUT = 4_000
+
+
+def can_ask(lead: Lead, task: str, wish: Wish) -> bool:
+    """Whether there is a model for a question, or the question was begun before: then the records answer it."""
+    access = lead.door.access
+    return (task, 1) in lead.claim.effects or (access is not None and access.gateway.available(wish))
 
 
 async def asked(

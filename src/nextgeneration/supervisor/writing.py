@@ -12,7 +12,7 @@ from nextgeneration.kernel.show import brief, clean
 from nextgeneration.missions.effects import TaskBudget
 from nextgeneration.supervisor.errors import AnswerUnfit
 from nextgeneration.supervisor.outcome import MergedFinding, MissionReport, Sentence
-from nextgeneration.supervisor.thinking import NAME, PROSE, asked, fails, strings
+from nextgeneration.supervisor.thinking import NAME, PROSE, asked, can_ask, fails, strings
 
 if TYPE_CHECKING:
     from nextgeneration.supervisor.lead import Lead
@@ -57,18 +57,17 @@ SCHEMA: dict[str, Any] = {
 WISH = Wish(purpose="synthesise")
 
 
-async def worded(lead: Lead, report: MissionReport) -> MissionReport:
-    """``report`` with a synthesis in prose, where a model is there and answers; all that stood in it stays."""
+async def worded(lead: Lead, report: MissionReport) -> tuple[Sentence, ...]:
+    """The synthesis of ``report`` in prose; empty where no model is there, or none answers."""
+    if not report.tasks or not can_ask(lead, PROSE, WISH):
+        return ()
     door = lead.door.task(PROSE, NAME, budget=TaskBudget(model_calls=2), template=NAME)
-    if not report.tasks or not (door.models(WISH) if door.begun is None else True):
-        return report
     try:
         instructions = INSTRUCTIONS.say(lead.lang)
-        prose = await asked(door, "synthesise", instructions, lambda: _facts(report), SCHEMA, _sentences)
+        return await asked(door, "synthesise", instructions, lambda: _facts(report), SCHEMA, _sentences)
     except NGError as error:
         fails(error, lead.lang, "prose")
-        return report
-    return report.model_copy(update={"prose": prose})
+        return ()
 
 
 def _facts(report: MissionReport) -> dict[str, Any]:

@@ -96,7 +96,8 @@ class Worker:
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
-            await asyncio.shield(claim.release())
+            if not isinstance(claim.lost, MissionEnded):
+                await asyncio.shield(claim.release())
 
     async def recover(self) -> list[Outcome]:
         """Finish what a process that died left behind; missions somebody else took meanwhile are left alone."""

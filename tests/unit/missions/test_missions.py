@@ -24,6 +24,7 @@ from nextgeneration.missions.errors import (
     MissionUnknown,
     Parked,
     PinChanged,
+    StateExposed,
 )
 from nextgeneration.missions.holders import Holder, is_alive, is_dead, this_process
 from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest, TaskRecord
@@ -42,6 +43,24 @@ def with_budget(**budget):
 
 
 # -- accepting ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("home", ["state", "deep/state", ".nextgen", ".nextgen/state"])
+async def test_no_mission_works_where_the_state_is_kept_unless_that_is_closed_to_agents(tmp_path, home):
+    place = tmp_path / home
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    storage = Storage.open(f"sqlite:///{place}/nextgen.db")
+    missions = Missions(storage)
+    for workspace in (place, tmp_path, tmp_path / "link"):
+        request = REQUEST.model_copy(update={"workspace": str(workspace)})
+        if workspace != place and ".nextgen" in home:
+            assert (await missions.accept(request)).workspace == str(workspace)
+        else:
+            with pytest.raises(StateExposed):
+                await missions.accept(request)
+    await missions.accept(REQUEST.model_copy(update={"workspace": str(tmp_path / "beside")}))
+    storage.close()
 
 
 async def test_an_accepted_mission_is_kept_with_its_first_event(missions):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from nextgeneration.supervisor.schedule import run_all
+from nextgeneration.supervisor.schedule import WAVE, WAVES, Waves, run_all
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,38 @@ async def test_what_concerns_the_mission_is_raised_as_it_was_and_stops_the_other
     with pytest.raises(Lost):
         await asyncio.wait_for(run_all([Task("works"), Task("loses")], {}, run, 8), 5)
     assert cancelled.is_set()
+
+
+async def test_those_who_come_at_once_go_on_in_waves_in_their_order():
+    waves, many = Waves(), 4 * WAVE * WAVES
+    gone, seen = [], []
+
+    async def come(number):
+        await waves.turn()
+        gone.append(number)
+
+    async def look():
+        while len(gone) < many:
+            await asyncio.sleep(0)
+            seen.append(len(gone))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(many):
+            group.create_task(come(number))
+        group.create_task(look())
+    assert gone == list(range(many))
+    steps = [after - before for before, after in zip([0, *seen], seen, strict=False)]
+    assert max(steps) == many // WAVES
+    assert min(step for step in steps if step) <= WAVE
+
+
+async def test_who_is_cancelled_while_it_waits_for_its_wave_holds_up_nobody():
+    waves = Waves()
+    tasks = [asyncio.create_task(waves.turn()) for _ in range(3 * WAVE)]
+    await asyncio.sleep(0)
+    for task in tasks[:-1]:
+        task.cancel()
+    await asyncio.wait_for(tasks[-1], 5)
+    assert all(task.cancelled() for task in tasks[:-1])
+    # Nothing of them is left that somebody who comes later would wait behind.
+    await asyncio.wait_for(waves.turn(), 5)
