@@ -5,9 +5,6 @@ phase reads the mission's own records first, so a checkpoint is a place to go on
 planning, working and synthesising are one super-step: what lies between them is in the records, and a step of its own
 would cost as much as an agent's work. Phases lead to each other by channels, without LangGraph's ``StateGraph`` above
 them: it takes a super-step to begin, and a quarter of the whole.
-
-The first phase of a first attempt runs before the graph is entered. There is no checkpoint to go on from yet, and a
-mission that ends or waits there leaves none: most missions end there, and entering the graph costs a tenth of them.
 """
 
 from __future__ import annotations
@@ -49,22 +46,15 @@ class Next(EphemeralValue[str]):
 
 
 async def _work(mission: str, runtime: Runtime[Lead]) -> Then:
-    lead = runtime.context
-    then, lead.then = lead.then or await _worked(mission, lead), {}
-    if lead.parked:
-        interrupt({"approvals": list(lead.parked)})
-    return then
-
-
-async def _worked(mission: str, lead: Lead) -> Then:
     """Plan, or plan anew what failed, let the agents work, and make one answer of what they found.
 
     With nothing to decide the mission ends here.
     """
+    lead = runtime.context
     await lead.make_plan()
     await lead.work()
     if lead.parked:
-        return {}
+        interrupt({"approvals": list(lead.parked)})
     again = lead.should_replan()
     if not again:
         lead.outcomes = lead.proposed()
@@ -126,13 +116,7 @@ class MissionGraph:
         A mission goes on with ``None`` when the saver knows it; its input is given only the first time.
         """
         mission = lead.claim.mission.id
-        known = None
-        if lead.claim.attempt > 1:
-            known = await self._saver.aget_tuple(_config(mission))
-        else:
-            lead.then = await _worked(mission, lead)
-            if lead.parked or ENDED in lead.then:
-                return
+        known = await self._saver.aget_tuple(_config(mission)) if lead.claim.attempt > 1 else None
         await self._invoke(lead, None if known else mission, known)
         if known and not lead.parked and lead.report is None:
             # The checkpoint says "finished", the mission's own record does not: the record decides.

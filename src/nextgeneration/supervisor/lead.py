@@ -90,10 +90,7 @@ class Parts:
 
 @dataclass
 class Lead:
-    """One mission under way in this process.
-
-    ``then`` is what its first phase came to, when it ran before the graph was entered.
-    """
+    """One mission under way in this process."""
 
     claim: Claim
     parts: Parts
@@ -104,7 +101,6 @@ class Lead:
     outcomes: list[ActionOutcome] | None = None
     fixed: set[str] = field(default_factory=set)
     report: MissionReport | None = None
-    then: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         mission = self.claim.mission
