@@ -312,6 +312,20 @@ async def test_a_later_agent_reads_what_the_earlier_ones_found(bench):
     assert heard == [["the pipe leaks"]]
 
 
+async def test_an_agent_that_works_twice_has_the_same_names_in_the_plan_the_records_and_the_report(bench):
+    pipe = Pipe()
+    template(bench.templates, "plumber", [{"id": "look", "tool": "pipe.look"}])
+    async with bench(pipe.look) as services:
+        done = await run(services, asked(bench, "plumber then plumber", actions=0))
+        names = ["plumber", "plumber_t2"]
+        assert [task.agent for task in done.report.tasks] == names
+        assert [task.agent for task in await services.missions.tasks(done.mission)] == names
+        journal = await services.missions.journal(done.mission)
+        (planned,) = [event.data["tasks"] for event in journal if event.type == "mission.planned"]
+        assert [task["agent"] for task in planned] == names
+        assert [event.data["agent"] for event in journal if event.type == "task.started"] == names
+
+
 async def test_the_budget_of_a_mission_ends_it_in_order(bench):
     count = FakeTool("t.count")
     step = {"id": "s", "tool": "t.count", "each": list(range(50)), "with": {"n": {"$": "item"}}}

@@ -173,25 +173,22 @@ class Lead:
         plan = validated(plan, known, budget.tool_calls, budget.seconds)
         fresh = {task.pin: known[task.pin] for task in plan.tasks if task.pin not in self.revisions}
         self.revisions.update(fresh)
-        had = {task.id for task in self.plan.tasks}
+        had, twins = {task.id for task in self.plan.tasks}, _twins(plan)
         await self.claim.save_plan(
             plan.model_dump(mode="json"),
-            tasks=[self._record(task) for task in plan.tasks if task.id not in had],
+            tasks=[self._record(task, _name(task, twins)) for task in plan.tasks if task.id not in had],
             pins=fresh,
             event=event,
         )
         self._take(plan)
 
     def _take(self, plan: Plan) -> None:
-        self.plan = plan
-        self._twins = {}
-        for task in plan.tasks:
-            self._twins.setdefault(task.pin, []).append(task.id)
+        self.plan, self._twins = plan, _twins(plan)
 
-    def _record(self, task: PlannedTask) -> TaskRecord:
+    def _record(self, task: PlannedTask, agent: str) -> TaskRecord:
         return TaskRecord(
             id=task.id,
-            agent=self.agent_name(task),
+            agent=agent,
             template=task.template,
             revision=self.revisions[task.pin].digest,
             goal=task.goal,
@@ -202,8 +199,7 @@ class Lead:
 
     def agent_name(self, task: PlannedTask) -> str:
         """The agent's name in this mission: its own or its template's, numbered when it works twice."""
-        twins = self._twins.get(task.pin, ())
-        return task.pin if len(twins) < 2 or twins[0] == task.id else f"{task.pin}_{task.id}"
+        return _name(task, self._twins)
 
     def revision_of(self, task: str) -> Revision:
         """The revision that the agent of a task is made from."""
@@ -395,3 +391,16 @@ def _as_report(answer: object, agent: str) -> Report:
     except ValidationError as error:
         first = error.errors()[0]
         raise RubbishReport(agent=agent, detail=f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _twins(plan: Plan) -> dict[str, list[str]]:
+    """The tasks of each agent, in the order of the plan."""
+    twins: dict[str, list[str]] = {}
+    for task in plan.tasks:
+        twins.setdefault(task.pin, []).append(task.id)
+    return twins
+
+
+def _name(task: PlannedTask, twins: Mapping[str, Sequence[str]]) -> str:
+    mine = twins.get(task.pin, ())
+    return task.pin if len(mine) < 2 or mine[0] == task.id else f"{task.pin}_{task.id}"
