@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from nextgeneration.cli.editing import editable
 from nextgeneration.cli.voice import Voice
+from nextgeneration.credits.units import shown
 from nextgeneration.kernel.language import Counted, Texts
 from nextgeneration.kernel.risk import risk_said
 from nextgeneration.kernel.show import brief, escaped
@@ -34,6 +35,7 @@ _DOUBT = Texts("In doubt · risk: {label}", "Doute · risque : {label}")
 _AGENT = Texts("{agent} asks: {why}", "{agent} demande : {why}")
 _REASONS = Texts("why this risk: {reasons}", "pourquoi ce risque : {reasons}")
 _CONDITIONS = Texts("as long as: {conditions}", "à condition que : {conditions}")
+_PRICE = Texts("costs {credits} credits", "coûte {credits} crédits")
 _ONE = Texts("call {number} of {count}, risk: {label}", "appel {number} sur {count}, risque : {label}")
 _MORE = Texts(
     "… {lines}, covered too: nextgen approvals show {id}",
@@ -140,6 +142,8 @@ def _risk(call: dict[str, Any], voice: Voice) -> list[str]:
     )
     if conditions:
         lines.append(_CONDITIONS.say(voice.lang, conditions=conditions))
+    if "credits" in call:
+        lines.append(_PRICE.say(voice.lang, credits=shown(call["credits"])))
     if "asked" in call:
         asked = _plain(brief(json.dumps(call["asked"], ensure_ascii=False), MAX_ASKED))
         lines.append(_EDITED.say(voice.lang, by=_plain(call["edited_by"]), asked=asked))

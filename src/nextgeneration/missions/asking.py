@@ -149,7 +149,8 @@ class Asking:
     def _card(self, question: Question, context: ToolContext) -> dict[str, Any]:
         """What is shown and what the digest is over, but for the times."""
         about = (self._claim.id, question.task, question.agent, question.revision, question.kind)
-        calls = [shown(judged, context) for judged in question.calls]
+        tolls = self._shared.tolls
+        calls = [shown(judged, context, 0 if tolls is None else tolls.of(judged.tool)) for judged in question.calls]
         return card_of((*about, calls, question.label.value, question.why))
 
     async def _put(self, question: Question, card: dict[str, Any], instead_of: Approval | None) -> Approval:

@@ -81,7 +81,7 @@ def card_with(asked: Approval, mission: Mission, number: int, judged: Judged, wo
     card = bare(asked.card)
     context = _context(mission, world, Policy(network=mission.options.network))
     card["calls"] = [*card["calls"]]
-    card["calls"][number - 1] = shown(judged, context)
+    card["calls"][number - 1] = shown(judged, context, card["calls"][number - 1].get("credits", 0))
     card["label"] = RiskLabel.strictest(RiskLabel(call["label"]) for call in card["calls"]).value
     if not asked.slot.startswith("key:"):
         card["why"] = said(judged.decision.why, mission.lang)

@@ -231,7 +231,7 @@ class TaskDoor(Keeping, Consent, Together, Knowing):
 
     def _toll(self, request: Request, tolls: Tolls) -> Toll | None:
         """What the call costs; ``None``: nothing."""
-        price = 0 if request.tool is None else tolls.of(request.tool.spec)
+        price = 0 if request.tool is None else tolls.of(request.tool)
         if not price:
             return None
         mission = self._claim.mission

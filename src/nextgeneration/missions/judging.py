@@ -189,8 +189,12 @@ def identity(name: str, args: Mapping[str, Any]) -> str:
     return digest([name, args])
 
 
-def shown(judged: Judged, context: ToolContext) -> dict[str, Any]:
-    """One call as an approval's card shows it; one that a human edited with what the task had asked for."""
+def shown(judged: Judged, context: ToolContext, price: int) -> dict[str, Any]:
+    """One call as an approval's card shows it; one that a human edited with what the task had asked for.
+
+    Args:
+        price: what it costs, in micro-credits.
+    """
     edit = judged.edit
     return {
         "tool": judged.name,
@@ -200,6 +204,7 @@ def shown(judged: Judged, context: ToolContext) -> dict[str, Any]:
         "conditions": dict(judged.assessment.conditions),
         "preview": judged.preview(context).model_dump(mode="json"),
         "verdict": judged.decision.verdict.value,
+        **({"credits": price} if price else {}),
         **({} if edit is None else {"asked": edit.asked, "edited_by": edit.by}),
     }
 

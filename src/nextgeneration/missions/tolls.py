@@ -15,10 +15,11 @@ from nextgeneration.credits.service import Credits
 from nextgeneration.credits.units import from_credits
 from nextgeneration.kernel.clock import iso
 from nextgeneration.kernel.errors import NGError
-from nextgeneration.kernel.tools import ToolSpec
+from nextgeneration.kernel.tools import Tool, ToolSpec
+from nextgeneration.missions.delegating import delegating
 from nextgeneration.missions.holding import Ending, ending, hold_for
 from nextgeneration.missions.leases import Draft
-from nextgeneration.missions.spending import agreed_to, asked_for, over_limit
+from nextgeneration.missions.spending import Spend, agreed_to, asked_for, over_limit
 from nextgeneration.storage.database import Connection
 
 if TYPE_CHECKING:
@@ -43,8 +44,11 @@ class Tolls:
         self._prices = prices
         self._known: dict[str, int] = {}
 
-    def of(self, spec: ToolSpec) -> int:
-        """Micro-credits of one call; 0: it has no price."""
+    def of(self, tool: Tool) -> int:
+        """Micro-credits of one call; 0: it has no price, or is no call: the calls below an agent's have theirs."""
+        if delegating(tool) or isinstance(tool, Spend):
+            return 0
+        spec = tool.spec
         found = self._known.get(spec.name)
         if found is None:
             found = self._known[spec.name] = price_of(spec, self._prices)

@@ -159,6 +159,14 @@ def test_a_command_is_shown_exactly_with_its_risk_and_conditions(capsys):
     assert "  $ rm -rf build" in text.splitlines()
 
 
+def test_what_a_call_costs_stands_on_its_card(capsys):
+    approval = Asked()
+    assert "credits" not in card(approval)
+    approval.card["calls"][0]["credits"] = 1_500_000
+    assert "costs 1.5 credits" in card(approval).splitlines()
+    assert "coûte 1.5 crédits" in card(approval, "fr").splitlines()
+
+
 def test_nothing_on_a_card_moves_the_cursor_or_hides(capsys):
     preview = {"title": "run\x1b[2K", "body": "echo \u202etxt\n\x1b[1Aecho ok\n", "kind": "command"}
     call = {"tool": "shell.run", "preview": preview}

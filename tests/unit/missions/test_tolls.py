@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from nextgeneration.credits.schema import HoldStatus, Limit, Scopes
 from nextgeneration.credits.service import Credits
 from nextgeneration.kernel.errors import InternalError
 from nextgeneration.kernel.risk import EffectRule, RiskLabel
+from nextgeneration.missions.editing import World
 from nextgeneration.missions.errors import EffectRefused, OverBudget, Parked, ToolFailed
 from nextgeneration.missions.tolls import Tolls
 from nextgeneration.security.permissions import PermissionRules
@@ -79,8 +81,8 @@ async def test_the_longest_pattern_that_fits_a_name_or_another_name_decides(stor
             self.name, self.aliases = name, aliases
 
     names = {"fs.read": 1, "mcp:acme/dear": 3, "mcp:acme/free": 0}
-    assert {name: tolls.of(Spec(name)) // 1_000_000 for name in names} == names
-    assert tolls.of(Spec("other", "mcp:acme/dear")) == 3_000_000
+    assert {name: tolls.of(SimpleNamespace(spec=Spec(name))) // 1_000_000 for name in names} == names
+    assert tolls.of(SimpleNamespace(spec=Spec("other", "mcp:acme/dear"))) == 3_000_000
 
 
 async def test_a_call_that_failed_is_charged(priced):
@@ -270,6 +272,34 @@ async def test_what_fails_between_hold_and_call_gives_the_hold_back(priced):
     assert (priced.tools["search"].calls, await books(priced)) == ([], (0, 0))
     await priced.task().call("search", {})
     assert await books(priced) == (PRICE, 0)
+
+
+async def test_the_price_stands_on_the_card_and_another_price_is_asked_for_anew(priced):
+    await priced.start()
+    asking = (PermissionRules(ask=("send", "look"), allow=("search",)),)
+    for tool in ("send", "look"):
+        with pytest.raises(Parked):
+            await priced.door.task(tool, "agent", asking).call(tool, {})
+    cards = {each.task_id: await priced.approvals.get(each.id) for each in await priced.approvals.pending()}
+    assert cards["send"].card["calls"][0]["credits"] == PRICE
+    assert "credits" not in cards["look"].card["calls"][0]
+    edited = await priced.approvals.edit(
+        cards["send"].id, {"to": "x"}, "human:ada", World(priced.tools, (), lambda _mission: lambda: priced.path)
+    )
+    assert edited.card["calls"][0]["credits"] == PRICE
+    await priced.approvals.decide(edited.id, "approved", "human:ada")
+    priced.missions._shared.tolls = Tolls(priced.credits, {"send": Decimal(3)})
+    await priced.again()
+    with pytest.raises(Parked):
+        await priced.door.task("send", "agent", asking).call("send", {})
+    (waiting,) = [each.id for each in await priced.approvals.pending() if each.task_id == "send"]
+    dearer = await priced.approvals.get(waiting)
+    assert dearer.card["calls"][0]["credits"] == 3_000_000
+    await priced.approvals.decide(dearer.id, "approved", "human:ada")
+    await priced.again()
+    await priced.door.task("send", "agent", asking).call("send", {})
+    assert await books(priced) == (3_000_000, 0)
+    assert [args for args, _ in priced.tools["send"].calls] == [{"to": "x"}]
 
 
 async def test_a_soft_limit_asks_before_a_call_is_begun_that_may_be_made_once(priced):
