@@ -180,9 +180,6 @@ class Desk:
         self.views: dict[Touched, View] = {}
         self.holds: dict[str, OpenHold | None] = {}
 
-    def __len__(self) -> int:
-        return len(self.balances) + len(self.limits) + len(self.views) + len(self.holds)
-
 
 def _desk(connection: Connection, tenant: str) -> Desk:
     known = remembered(connection, "credit")

@@ -13,18 +13,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, event
-
-if TYPE_CHECKING:
-    from nextgeneration.storage.prepared import Prepared
 
 SHEET = "nextgeneration_sheet"
 """The attribute of a connection that has its sheet; asked for by every statement."""
 
-REMEMBERED = 20_000
-"""Most rows remembered between two transactions; then all are forgotten."""
+REMEMBERED = 5_000
+"""After so many operations all is forgotten: what they left in memory is bounded, and read again in no time."""
 
 Refused = Callable[[Any, Exception | None], Exception]
 """What is wrong, by a row's parameters, when it breaks a constraint or (``None``) when there is none to change."""
@@ -34,7 +31,15 @@ class Unfit(Exception):
     """A row of the group does not fit."""
 
 
-Line = tuple["Prepared", tuple[Any, ...], Refused | None]
+class Statement(Protocol):
+    """A statement of which many rows are written at once (:class:`~nextgeneration.storage.prepared.Prepared`)."""
+
+    sql: str
+    key: int
+    rank: int
+
+
+Line = tuple[Statement, tuple[Any, ...], Refused | None]
 """One row that is to be written: its statement and parameters, and what is raised when it does not fit."""
 
 
@@ -47,7 +52,7 @@ class Sheet:
         apart: write row by row, and raise what is wrong with one.
     """
 
-    __slots__ = ("_alone", "_driver", "_mark", "_saved", "_unsure", "_version", "apart", "known", "lines")
+    __slots__ = ("_alone", "_driver", "_entered", "_mark", "_saved", "_unsure", "_version", "apart", "known", "lines")
 
     def __init__(self, driver: sqlite3.Connection) -> None:
         self._driver = driver
@@ -57,6 +62,7 @@ class Sheet:
         self._alone = False
         self._unsure = False
         self._version: int | None = None
+        self._entered = 0
         self.apart = False
         self.known: dict[str, dict[Any, Any]] = {}
 
@@ -70,14 +76,15 @@ class Sheet:
             self.known.clear()
         self.apart = apart
         (version,) = self._driver.execute("PRAGMA data_version").fetchone()
-        if version != self._version or sum(map(len, self.known.values())) > REMEMBERED:
-            self._version = version
+        if version != self._version or self._entered > REMEMBERED:
+            self._version, self._entered = version, 0
             self.known.clear()
 
     def enter(self, *, alone: bool) -> None:
         """An operation begins; ``alone`` when it has the transaction for itself."""
         self._mark = len(self.lines)
         self._saved, self._alone = False, alone
+        self._entered += 1
 
     def leave(self) -> None:
         """The operation succeeded."""
@@ -146,8 +153,8 @@ class Sheet:
             for line in sorted(lines, key=lambda line: line[0].rank):
                 self._single(*line)
             return
-        found: dict[Prepared, list[tuple[Any, ...]]] = {}
-        owed = set()
+        found: dict[Statement, list[tuple[Any, ...]]] = {}
+        owed: set[Statement] = set()
         for statement, values, refused in lines:
             if statement in found:
                 found[statement].append(values)
@@ -158,7 +165,7 @@ class Sheet:
         for statement in sorted(found, key=lambda statement: statement.rank):
             self._all(statement, found[statement], owed=statement in owed)
 
-    def _all(self, statement: Prepared, rows: Sequence[Sequence[Any]], *, owed: bool) -> None:
+    def _all(self, statement: Statement, rows: Sequence[Sequence[Any]], *, owed: bool) -> None:
         """Write all rows of one statement; with ``owed`` each must be there to be changed."""
         if statement.key and len(rows) > 1:
             rows = _added_up(rows, -statement.key)
@@ -167,12 +174,15 @@ class Sheet:
                 cursor = self._driver.execute(statement.sql, rows[0])
             else:
                 cursor = self._driver.executemany(statement.sql, rows)
-        except sqlite3.IntegrityError as error:
+        except sqlite3.OperationalError:
+            # The disk or the file, and no row of anybody's.
+            raise
+        except Exception as error:
             raise Unfit from error
         if owed and cursor.rowcount != len(rows):
             raise Unfit
 
-    def _single(self, statement: Prepared, values: tuple[Any, ...], refused: Refused | None) -> None:
+    def _single(self, statement: Statement, values: tuple[Any, ...], refused: Refused | None) -> None:
         try:
             cursor = self._driver.execute(statement.sql, values)
         except sqlite3.IntegrityError as error:

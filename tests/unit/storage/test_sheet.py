@@ -161,6 +161,13 @@ async def test_a_row_that_does_not_fit_is_found_before_a_statement_that_is_run_a
     assert [row[0] for row in kept(storage)] == [1, 2]
 
 
+async def test_a_value_that_the_database_cannot_hold_is_its_own_operations_matter(storage):
+    huge = add(2**70)
+    answers = await together(storage, add(1), huge, add(3, "\ud800"), add(4))
+    assert [type(each) for each in answers] == [type(None), OverflowError, UnicodeEncodeError, type(None)]
+    assert [row[0] for row in kept(storage)] == [1, 4]
+
+
 async def test_there_need_not_be_a_row_when_nobody_says_what_is_wrong_without_it(storage):
     await storage.write(lambda c: SAY.later(c, ("x", 9)))
     assert kept(storage) == []
@@ -229,9 +236,11 @@ async def test_it_is_forgotten_when_a_commit_fails(fast, monkeypatch):
     assert kept(fast) == []
 
 
-async def test_it_is_forgotten_when_there_is_too_much_of_it(fast, monkeypatch):
-    monkeypatch.setattr(sheets, "REMEMBERED", 3)
-    await fast.write(lambda c: remembered(c, "t").update({n: n for n in range(4)}))
+async def test_it_is_forgotten_after_many_operations(fast, monkeypatch):
+    monkeypatch.setattr(sheets, "REMEMBERED", 10)
+    await fast.write(remember)
+    assert known(fast) == {"n": 1}
+    await together(fast, *(add(n) for n in range(20)))
     assert known(fast) == {}
 
 
