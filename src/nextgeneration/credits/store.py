@@ -167,10 +167,11 @@ class Desk:
         balances: by account and bucket.
         kept: by hour and account, the balances of its periods that are kept.
         views: of what was looked at.
+        viewed: by account, the views that show it.
         holds: by id, those whose calls are under way; ``None`` for those that are closed.
     """
 
-    __slots__ = ("balances", "holds", "kept", "limits", "stops", "views")
+    __slots__ = ("balances", "holds", "kept", "limits", "stops", "viewed", "views")
 
     def __init__(self) -> None:
         self.stops: list[Row] | None = None
@@ -178,6 +179,7 @@ class Desk:
         self.balances: dict[tuple[str, str], Balance] = {}
         self.kept: dict[str, dict[str, list[Balance]]] = {}
         self.views: dict[Touched, View] = {}
+        self.viewed: dict[str, list[Touched]] = {}
         self.holds: dict[str, OpenHold | None] = {}
 
 
@@ -301,6 +303,8 @@ class LedgerStore:
                 self._limits(connection, desk, where),
                 self._balances(connection, desk, where),
             )
+            for account in where.accounts:
+                desk.viewed.setdefault(account, []).append(where)
         return view
 
     def _stopped(self, connection: Connection, desk: Desk, where: Touched) -> list[Row]:
@@ -351,7 +355,8 @@ class LedgerStore:
         for hour, known in desk.kept.items():
             if one.account in known and one.bucket in _buckets(hour).values():
                 known[one.account].append(one)
-        desk.views.clear()
+        for where in desk.viewed.pop(one.account, ()):
+            desk.views.pop(where, None)
 
     def move(self, connection: Connection, tenant: str, view: View, spent: int, held: int) -> None:
         """Add to all balances of a view."""
