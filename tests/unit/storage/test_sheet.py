@@ -263,10 +263,11 @@ EXPECTED = (NGError, RuntimeError)
 SCOPES = st.builds(
     Scopes, user=st.sampled_from("ab"), mission=st.sampled_from("mn"), task=st.sampled_from(("t", "t/1"))
 )
+HOURS = st.sampled_from((AT, "2026-11-21T15:00:00.000000Z"))
 MOVES = st.one_of(
-    st.tuples(st.just("hold"), SCOPES, st.integers(1, 60), st.none() | st.integers(0, 150)),
+    st.tuples(st.just("hold"), SCOPES, st.integers(1, 60), st.none() | st.integers(0, 150), HOURS),
     st.tuples(st.just("settle"), st.integers(0, 12), st.integers(0, 70), st.sampled_from(list(HoldStatus)[1:])),
-    st.tuples(st.just("fail"), SCOPES, st.integers(1, 60)),
+    st.tuples(st.just("fail"), SCOPES, st.integers(1, 60), st.none(), HOURS),
     st.tuples(st.just("limit"), st.sampled_from("ab*"), st.integers(0, 200)),
     st.tuples(st.just("clear")),
 )
@@ -284,11 +285,11 @@ class Books:
     def op(self, move):
         kind, *about = move
         if kind in ("hold", "fail"):
-            scopes, amount, *budget = about
+            scopes, amount, budget, at = about
             self.holds += kind == "hold"
-            limits = (Limit("mission", scopes.mission, budget[0]),) if budget and budget[0] is not None else ()
+            limits = () if budget is None else (Limit("mission", scopes.mission, budget),)
             scopes = scopes._replace(tenant=self.tenant)
-            hold = Hold(f"h{self.holds if kind == 'hold' else 'x'}", amount, scopes, 1, AT, limits)
+            hold = Hold(f"h{self.holds if kind == 'hold' else 'x'}", amount, scopes, 1, at, limits)
             return self.failing(hold) if kind == "fail" else lambda c: bool(self.ledger.hold(c, hold))
         if kind == "settle":
             number, amount, status = about
@@ -344,3 +345,19 @@ def test_a_ledger_that_writes_in_groups_and_remembers_answers_as_one_that_does_n
         assert await grouped.storage.read(lambda c: verify(c, grouped.tenant)) == []
 
     asyncio.run(both_ways())
+
+
+async def test_a_balance_that_one_hour_begins_to_keep_moves_with_a_settlement_of_another(two):
+    storage, tenant = two[0], "across hours"
+    ledger, before = Ledger(), AT.replace("14:30", "13:59")
+
+    def hold(name, user, at):
+        return lambda c: ledger.hold(c, Hold(name, 40, Scopes(tenant, user=user), 1, at))
+
+    def settle(name):
+        return lambda c: ledger.settle(c, name, 10, at=AT, tenant=tenant)
+
+    await together(storage, hold("h1", "a", before), hold("h2", "b", before))
+    await Credits(storage, tenant=tenant).set_limit(Limit("user", "a", 100), by="human:ada")
+    await together(storage, settle("h2"), hold("h3", "a", AT), settle("h1"))
+    assert await storage.read(lambda c: verify(c, tenant)) == []
