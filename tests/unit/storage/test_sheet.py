@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import sqlite3
+import time
 
 import pytest
 from hypothesis import given
@@ -159,6 +160,31 @@ async def test_a_row_that_does_not_fit_is_found_before_a_statement_that_is_run_a
     assert type(answers[0]) is Refused
     assert tuple(answers[1]) == ("new", 0)
     assert [row[0] for row in kept(storage)] == [1, 2]
+
+
+async def test_a_group_that_is_run_again_keeps_no_loop_waiting_for_another_process(fast, monkeypatch):
+    other = sqlite3.connect(fast.path, isolation_level=None, check_same_thread=False)
+    begun, calls, gaps = fast._writer._begun, [], []
+
+    def overtaken(**how):
+        calls.append(how)
+        if len(calls) == 2:
+            other.execute("BEGIN IMMEDIATE")
+        return begun(**how)
+
+    async def pulse():
+        for _ in range(30):
+            before = time.perf_counter()
+            await asyncio.sleep(0.01)
+            gaps.append(time.perf_counter() - before)
+        other.execute("ROLLBACK")
+
+    await together(fast, add(1))
+    monkeypatch.setattr(fast._writer, "_begun", overtaken)
+    (answers, _) = await asyncio.gather(together(fast, add(2), add(1)), pulse())
+    other.close()
+    assert [type(each) for each in answers] == [type(None), Refused]
+    assert max(gaps) < 0.2
 
 
 async def test_there_need_not_be_a_row_when_nobody_says_what_is_wrong_without_it(storage):
