@@ -137,7 +137,7 @@ class Sheet:
         """Write what stands on the sheet.
 
         Raises:
-            Unfit: one of its rows does not fit; with ``apart``, what is wrong with it.
+            Unfit: one of its rows does not fit, or is no row at all; with ``apart``, what is wrong with it.
         """
         if not self.lines:
             return
@@ -155,20 +155,25 @@ class Sheet:
                 found[statement] = [values]
             if refused is not None:
                 owed.add(statement)
-        for statement in sorted(found, key=lambda statement: statement.rank):
-            self._all(statement, found[statement], owed=statement in owed)
+        try:
+            for statement in sorted(found, key=lambda statement: statement.rank):
+                self._all(statement, found[statement], owed=statement in owed)
+        except BaseException as error:
+            if isinstance(error, Exception) and not isinstance(error, sqlite3.OperationalError):
+                raise Unfit from error
+            # No row's matter. Others' rows are lost with it: their operations fail, as when SQLite itself undoes all.
+            if self._driver.in_transaction:
+                self._driver.execute("ROLLBACK")
+            raise
 
     def _all(self, statement: Prepared, rows: Sequence[Sequence[Any]], *, owed: bool) -> None:
         """Write all rows of one statement; with ``owed`` each must be there to be changed."""
         if statement.key and len(rows) > 1:
             rows = _added_up(rows, -statement.key)
-        try:
-            if len(rows) == 1:
-                cursor = self._driver.execute(statement.sql, rows[0])
-            else:
-                cursor = self._driver.executemany(statement.sql, rows)
-        except sqlite3.IntegrityError as error:
-            raise Unfit from error
+        if len(rows) == 1:
+            cursor = self._driver.execute(statement.sql, rows[0])
+        else:
+            cursor = self._driver.executemany(statement.sql, rows)
         if owed and cursor.rowcount != len(rows):
             raise Unfit
 

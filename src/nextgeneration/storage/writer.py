@@ -142,7 +142,8 @@ class Transactions:
             try:
                 done = self._together(jobs)
             except Unfit:
-                self._driver.execute("ROLLBACK")
+                if self._driver.in_transaction:
+                    self._driver.execute("ROLLBACK")
                 if not self._begun(wait=wait):
                     return False
                 done = self._together(jobs, apart=True)

@@ -17,7 +17,7 @@ from nextgeneration.credits.service import Credits
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.storage import sheet as sheets
 from nextgeneration.storage.database import Storage
-from nextgeneration.storage.errors import StorageFull
+from nextgeneration.storage.errors import StorageFull, WriteFailed
 from nextgeneration.storage.prepared import Prepared
 from nextgeneration.storage.sheet import SHEET, remembered
 
@@ -160,6 +160,29 @@ async def test_a_row_that_does_not_fit_is_found_before_a_statement_that_is_run_a
     assert type(answers[0]) is Refused
     assert tuple(answers[1]) == ("new", 0)
     assert [row[0] for row in kept(storage)] == [1, 2]
+
+
+@pytest.mark.parametrize("look", [False, True], ids=["at the end", "before a statement of another"])
+async def test_a_row_that_is_none_is_its_own_operations_matter(storage, look):
+    """What cannot even be bound is found when the others' rows are written."""
+    others = [lambda c: ONE.first(c, {"t_n": 1})] if look else []
+    answers = await together(storage, add(1), add(2, "\ud800"), more(1, 2**70), *others, add(3))
+    assert [type(each) for each in answers if isinstance(each, Exception)] == [UnicodeEncodeError, OverflowError]
+    assert [row[0] for row in kept(storage)] == [1, 3]
+
+
+async def test_whose_rows_are_lost_with_anothers_statement_hears_of_it(fast, monkeypatch):
+    real = sheets.Sheet._all
+
+    def interrupted(self, statement, rows, **how):
+        monkeypatch.undo()
+        real(self, statement, rows[:1], **how)
+        raise sqlite3.OperationalError("interrupted")
+
+    monkeypatch.setattr(sheets.Sheet, "_all", interrupted)
+    answers = await together(fast, add(1), add(2), lambda c: ONE.first(c, {"t_n": 1}), add(3))
+    assert [type(each) for each in answers] == [WriteFailed, WriteFailed, WriteFailed, type(None)]
+    assert [row[0] for row in kept(fast)] == [3]
 
 
 async def test_a_group_that_is_run_again_keeps_no_loop_waiting_for_another_process(fast, monkeypatch):
