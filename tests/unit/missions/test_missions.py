@@ -294,6 +294,23 @@ async def test_keeping_a_lost_lease_ends(storage, monkeypatch):
     assert isinstance(claim.lost, LeaseLost)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+async def test_of_two_claims_of_one_process_the_lost_one_ends_and_the_other_is_renewed(storage, monkeypatch, first):
+    monkeypatch.setattr("nextgeneration.missions.shared.POLL_SECONDS", 0.01)
+    missions = Missions(storage, MissionSettings(lease_seconds=0.09))
+    mission = await missions.accept(REQUEST)
+    lost = await missions.claim(mission.id)
+    await asyncio.sleep(0.1)  # as a machine that slept
+    claims = [lost, await missions.claim(mission.id)]
+    keepers = [asyncio.create_task(claim.keep()) for claim in (claims[first], claims[1 - first])]
+    await asyncio.sleep(0.3)
+    assert isinstance(lost.lost, LeaseLost)
+    with pytest.raises(MissionHeld):
+        await Missions(storage).claim(mission.id)
+    await missions.cancel(mission.id, "human:ada")
+    await asyncio.wait_for(asyncio.gather(*keepers), 5)
+
+
 async def test_the_missions_of_a_process_are_looked_at_with_one_read(storage, monkeypatch):
     monkeypatch.setattr("nextgeneration.missions.shared.POLL_SECONDS", 0.05)
     missions = Missions(storage)
