@@ -485,6 +485,25 @@ async def test_cancelled_stays_cancelled_when_its_worker_dies(missions, storage,
         assert (ended.status, ended.cancelled_by) == ("cancelled", "human:ada")
 
 
+async def test_a_cancelled_mission_that_is_left_in_a_group_that_is_run_again_ends_once(tmp_path, clock):
+    storage = Storage.open(f"sqlite:///{tmp_path}/home/nextgen.db")
+    missions, elsewhere = Missions(storage, clock=clock), Missions(storage, clock=clock)
+    claims = [await missions.claim((await missions.accept(REQUEST)).id) for _ in range(3)]
+    await elsewhere.cancel(claims[0].id, "human:ada")
+    claims[0].event_nowait("task.noted")
+
+    def misfit(connection):
+        missions._shared.missions.append(connection, [(claims[2].id, 1, "local", "", "again", None, "")])
+
+    ended = claims[1].end("done", {"x": 1})
+    answers = await asyncio.gather(claims[0].release(), storage.write(misfit), ended, return_exceptions=True)
+    assert [type(each).__name__ for each in answers] == ["NoneType", "RecordDamaged", "MissionStatus"]
+    events = await missions.journal(claims[0].id)
+    assert [event.type for event in events][2:] == ["mission.cancelled", "task.noted", "mission.ended"]
+    assert [event.seq for event in events] == [1, 2, 3, 4, 5]
+    storage.close()
+
+
 # -- plans, revisions, tasks -------------------------------------------------------------------------------------------
 
 
