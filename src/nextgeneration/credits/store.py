@@ -184,12 +184,19 @@ class Desk:
         return len(self.balances) + len(self.limits) + len(self.views) + len(self.holds)
 
 
+class Desks(dict[str, Desk]):
+    """One for each tenant; as long as all of them together."""
+
+    def __missing__(self, tenant: str) -> Desk:
+        desk = self[tenant] = Desk()
+        return desk
+
+    def __len__(self) -> int:
+        return sum(map(len, self.values()))
+
+
 def _desk(connection: Connection, tenant: str) -> Desk:
-    known = remembered(connection, "credit")
-    desk: Desk | None = known.get(tenant)
-    if desk is None:
-        desk = known[tenant] = Desk()
-    return desk
+    return remembered(connection, "credit", Desks)[tenant]
 
 
 @lru_cache(maxsize=64)

@@ -12,13 +12,15 @@ Whoever changes such a row writes the change in a statement that would not find 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence, Sized
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, event
 
 if TYPE_CHECKING:
     from nextgeneration.storage.prepared import Prepared
+
+K = TypeVar("K", bound=Sized)
 
 SHEET = "nextgeneration_sheet"
 """The attribute of a connection that has its sheet; asked for by every statement."""
@@ -58,7 +60,7 @@ class Sheet:
         self._unsure = False
         self._version: int | None = None
         self.apart = False
-        self.known: dict[str, dict[Any, Any]] = {}
+        self.known: dict[str, Any] = {}
 
     # -- transactions and their operations -----------------------------------------------------------------------------
 
@@ -227,12 +229,18 @@ def group_of(table: str) -> str:
     return table.partition("_")[0]
 
 
-def remembered(connection: Connection, group: str) -> dict[Any, Any]:
-    """What is remembered of a group of tables, to be read and added to; nothing is where there is no sheet."""
+def remembered(connection: Connection, group: str, make: Callable[[], K] = dict) -> K:  # type: ignore[assignment]
+    """What is remembered of a group of tables, to be read and added to; nothing is where there is no sheet.
+
+    Args:
+        connection: the one that writes.
+        group: the tables.
+        make: nothing yet; its length is how much of :data:`REMEMBERED` it takes.
+    """
     sheet: Sheet | None = getattr(connection, SHEET, None)
     if sheet is None:
-        return {}
-    known = sheet.known.get(group)
+        return make()
+    known: K | None = sheet.known.get(group)
     if known is None:
-        known = sheet.known[group] = {}
+        known = sheet.known[group] = make()
     return known

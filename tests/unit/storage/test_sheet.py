@@ -410,3 +410,21 @@ async def test_a_balance_that_one_hour_begins_to_keep_moves_with_a_settlement_of
     await Credits(storage, tenant=tenant).set_limit(Limit("user", "a", 100), by="human:ada")
     await together(storage, settle("h2"), hold("h3", "a", AT), settle("h1"))
     assert await storage.read(lambda c: verify(c, tenant)) == []
+
+
+async def test_what_is_remembered_of_the_books_is_bounded_too(fast, monkeypatch):
+    monkeypatch.setattr(sheets, "REMEMBERED", 50)
+    ledger, most = Ledger(), 0
+
+    def call(name):
+        def op(connection):
+            ledger.hold(connection, Hold(name, 40, Scopes(), 1, AT))
+            ledger.settle(connection, name, 10, at=AT)
+            (desk,) = remembered(connection, "credit").values()
+            return len(desk.holds)
+
+        return op
+
+    for number in range(100):
+        most = max(most, await fast.write(call(f"h{number}")))
+    assert 20 < most <= 50
