@@ -26,6 +26,7 @@ from nextgeneration.missions.errors import (
     PinChanged,
 )
 from nextgeneration.missions.holders import Holder, is_alive, is_dead, this_process
+from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest, TaskRecord
 from nextgeneration.missions.service import Missions
 from nextgeneration.settings.missions import MissionSettings
@@ -426,6 +427,23 @@ async def test_a_failing_hand_over_keeps_its_riders_too(bench):
     assert await bench.claim.wait("x") is False
     await bench.claim.end("done", {})
     assert [event.type for event in await bench.events()][-2:] == ["task.ended", "mission.ended"]
+
+
+async def test_one_claim_that_cannot_write_what_should_be_on_disk_soon_keeps_no_other_from_it(missions):
+    claims = [await missions.claim((await missions.accept(REQUEST)).id) for _ in range(2)]
+    claims[0].ride(Draft("task.noted", {"what": object()}), soon=True)
+    claims[1].ride(Draft("task.noted"), soon=True)
+    await asyncio.sleep(0.05)
+    assert (await missions.journal(claims[1].id))[-1].type == "task.noted"
+
+
+async def test_what_should_be_on_disk_soon_is_let_go_with_a_storage_that_was_closed(missions, storage):
+    claim, failures = await missions.claim((await missions.accept(REQUEST)).id), []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context))
+    claim.ride(Draft("task.noted"), soon=True)
+    storage.close()
+    await asyncio.sleep(0.05)
+    assert failures == []
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------
