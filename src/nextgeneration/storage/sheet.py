@@ -148,6 +148,17 @@ class Sheet:
             for line in sorted(lines, key=lambda line: line[0].rank):
                 self._single(*line)
             return
+        try:
+            self._by_statement(lines)
+        except BaseException as error:
+            if isinstance(error, Exception) and not isinstance(error, sqlite3.OperationalError):
+                raise Unfit from error
+            # No row's matter. Others' rows are lost with it: their operations fail, as when SQLite itself undoes all.
+            if self._driver.in_transaction:
+                self._driver.execute("ROLLBACK")
+            raise
+
+    def _by_statement(self, lines: Sequence[Line]) -> None:
         found: dict[Prepared, list[tuple[Any, ...]]] = {}
         owed = set()
         for statement, values, refused in lines:
@@ -157,16 +168,8 @@ class Sheet:
                 found[statement] = [values]
             if refused is not None:
                 owed.add(statement)
-        try:
-            for statement in sorted(found, key=lambda statement: statement.rank):
-                self._all(statement, found[statement], owed=statement in owed)
-        except BaseException as error:
-            if isinstance(error, Exception) and not isinstance(error, sqlite3.OperationalError):
-                raise Unfit from error
-            # No row's matter. Others' rows are lost with it: their operations fail, as when SQLite itself undoes all.
-            if self._driver.in_transaction:
-                self._driver.execute("ROLLBACK")
-            raise
+        for statement in sorted(found, key=lambda statement: statement.rank):
+            self._all(statement, found[statement], owed=statement in owed)
 
     def _all(self, statement: Prepared, rows: Sequence[Sequence[Any]], *, owed: bool) -> None:
         """Write all rows of one statement; with ``owed`` each must be there to be changed."""

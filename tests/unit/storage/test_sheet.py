@@ -171,17 +171,19 @@ async def test_a_row_that_is_none_is_its_own_operations_matter(storage, look):
     assert [row[0] for row in kept(storage)] == [1, 3]
 
 
-async def test_whose_rows_are_lost_with_anothers_statement_hears_of_it(fast, monkeypatch):
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("interrupted"), BaseException("a signal")])
+async def test_whose_rows_are_lost_with_anothers_statement_hears_of_it(fast, monkeypatch, error):
     real = sheets.Sheet._all
 
     def interrupted(self, statement, rows, **how):
         monkeypatch.undo()
         real(self, statement, rows[:1], **how)
-        raise sqlite3.OperationalError("interrupted")
+        raise error
 
     monkeypatch.setattr(sheets.Sheet, "_all", interrupted)
     answers = await together(fast, add(1), add(2), lambda c: ONE.first(c, {"t_n": 1}), add(3))
-    assert [type(each) for each in answers] == [WriteFailed, WriteFailed, WriteFailed, type(None)]
+    told = WriteFailed if isinstance(error, sqlite3.Error) else type(error)
+    assert [type(each) for each in answers] == [WriteFailed, WriteFailed, told, type(None)]
     assert [row[0] for row in kept(fast)] == [3]
 
 
