@@ -327,19 +327,16 @@ class LedgerStore:
         return [(account, buckets[period], limit) for account in where.accounts for period, limit in limits[account]]
 
     def _balances(self, connection: Connection, desk: Desk, where: Touched) -> dict[tuple[str, str], Balance]:
-        known = desk.kept.get(where.hour)
-        fresh = known is None
-        if known is None:
-            known = desk.kept[where.hour] = {}
+        known = desk.kept.setdefault(where.hour, {})
         new = [account for account in where.accounts if account not in known]
         if new:
-            statement, values = _balances_of(len(new)), (where.tenant, *new, *where.buckets.values())
-            # What is remembered of an account in another hour may have begun to be kept on this very sheet.
-            rows = (statement.all if fresh else statement.look)(connection, values)
-            known.update({account: [] for account in new})
-            for row in rows:
-                one = desk.balances.setdefault((row[0], row[1]), Balance(*row))
-                known[one.account].append(one)
+            buckets = where.buckets.values()
+            for row in _balances_of(len(new)).look(connection, (where.tenant, *new, *buckets)):
+                desk.balances.setdefault((row[0], row[1]), Balance(*row))
+            # One that another hour's charge began to keep may stand on the sheet still, where no statement finds it.
+            for account in new:
+                kept = [desk.balances.get((account, bucket)) for bucket in buckets]
+                known[account] = [one for one in kept if one is not None]
         return {(one.account, one.bucket): one for account in where.accounts for one in known[account]}
 
     def keep(self, connection: Connection, tenant: str, one: Balance) -> None:

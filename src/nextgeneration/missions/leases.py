@@ -52,6 +52,15 @@ class Noted(NamedTuple):
     data: str
 
 
+class _Left(NamedTuple):
+    """What a mission was left as, the length of its journal, and the last events of that."""
+
+    status: MissionStatus
+    length: int
+    drafts: Sequence[Draft]
+    rows: Sequence[Noted]
+
+
 @dataclass(slots=True)
 class _Riders:
     """What goes with the next transaction, whoever makes it."""
@@ -231,15 +240,22 @@ class Lease(Tenure):
     def _flush_soon(self) -> None:
         """No transaction came: make one for what should be on disk soon."""
         if self._riders.soon and not self.over:
-            # No task of its own: one that has not begun would be lost with a loop that ends.
-            self._flushing = asyncio.ensure_future(self._transaction())
-            self._flushing.add_done_callback(self._flushed)
+            try:
+                # No task of its own: one that has not begun would be lost with a loop that ends.
+                self._flushing = asyncio.ensure_future(self._transaction())
+            except NGError as error:
+                self._unflushed(error)
+            else:
+                self._flushing.add_done_callback(self._flushed)
 
     def _flushed(self, flushing: asyncio.Future[int]) -> None:
         error = None if flushing.cancelled() else flushing.exception()
         if error is not None:
-            # Whoever writes next meets it too, and says so.
-            logger.log(logging.DEBUG if isinstance(error, NGError) else logging.ERROR, "%s: %s", self.id, error)
+            self._unflushed(error)
+
+    def _unflushed(self, error: BaseException) -> None:
+        # Whoever writes next meets it too, and says so.
+        logger.log(logging.DEBUG if isinstance(error, NGError) else logging.ERROR, "%s: %s", self.id, error)
 
     def _append(self, connection: Connection, rows: Sequence[Noted], changes: Sequence[Change], length: int) -> None:
         numbered = [(self.id, place, *row) for place, row in enumerate(rows, length - len(rows) + 1)]
@@ -287,16 +303,19 @@ class Lease(Tenure):
             "m_seconds": self.seconds(),
         }
 
-        def op(connection: Connection) -> tuple[int, str] | None:
+        def op(connection: Connection) -> _Left | None:
             if unless_decided and shared.approvals.open(connection, unless_decided, at) < len(unless_decided):
                 return None
             left = shared.missions.leave(connection, values)
             if left is None:
                 raise _refusal(self, shared.missions.standing(connection, self.id))
             length, left_as, by = left
+            events, noted = drafts, rows
             if left_as != status.value:
-                length = self._end_cancelled(connection, drafts, rows, length, by, replaces=kind is not None)
-            self._append(connection, rows, riders.changes, length)
+                events, noted = self._end_cancelled(drafts, rows, by, replaces=kind is not None)
+                if kind is None:
+                    length = shared.missions.wake(connection, self.id) or length
+            self._append(connection, noted, riders.changes, length)
             if report is not None:
                 shared.missions.save(connection, shared.tenant, self.id, "report", report)
             if MissionStatus(left_as).ended:
@@ -304,40 +323,27 @@ class Lease(Tenure):
             if self.holds:
                 # Calls that were cut off: what they cost is not known, so all they could is charged.
                 shared.ledger.charge_dead(connection, self.id, self.attempt + 1, at, tenant=shared.tenant)
-            return length, left_as
+            return _Left(MissionStatus(left_as), length, events, noted)
 
-        def given_back(left: tuple[int, str] | None) -> None:
+        def given_back(left: _Left | None) -> None:
             if left is None:
                 self._put_back(riders)
                 return
             for follow in riders.follow:
                 follow()
-            self._left(MissionStatus(left[1]), left[0], at, reason)
-            self._publish(drafts, rows, left[0])
+            self._left(left.status, left.length, at, reason)
+            self._publish(left.drafts, left.rows, left.length)
 
         unwritten = functools.partial(self._unwritten, riders)
         return await self._shared.storage.write_whole(op, given_back, unwritten) is not None
 
     def _end_cancelled(
-        self,
-        connection: Connection,
-        drafts: list[Draft],
-        rows: list[Noted],
-        length: int,
-        by: str,
-        *,
-        replaces: bool,
-    ) -> int:
-        """The last event of a mission that was being cancelled, in place of the one meant or as one more."""
+        self, drafts: list[Draft], rows: list[Noted], by: str, *, replaces: bool
+    ) -> tuple[list[Draft], list[Noted]]:
+        """The events of a mission that was being cancelled: its end in place of the one meant or as one more."""
         last = Draft("mission.ended", {"status": MissionStatus.CANCELLED.value, "by": by})
-        if replaces:
-            drafts.pop()
-            rows.pop()
-        else:
-            length = self._shared.missions.wake(connection, self.id) or length
-        drafts.append(last)
-        rows.extend(self._rows([last]))
-        return length
+        kept = len(drafts) - replaces
+        return [*drafts[:kept], last], [*rows[:kept], *self._rows([last])]
 
     def _left(self, status: MissionStatus, length: int, at: str, reason: str) -> None:
         self.mission = replace(

@@ -9,8 +9,8 @@ from typing import Any
 from nextgeneration.missions.store import MissionStore
 from nextgeneration.storage.database import Connection, Storage
 
-Waiting = dict[str, asyncio.Future[Any]]
-"""Who waits for the next look, by mission."""
+Waiting = dict[asyncio.Future[Any], str]
+"""Who waits for the next look, and at which mission: one that was taken over may have an older claim yet."""
 
 
 class Rounds:
@@ -43,11 +43,12 @@ class Rounds:
         if waiting is None:
             waiting = self._waiting[loop] = {}
             loop.call_later(self.seconds, self._ring, loop)
-        waiting[mission] = loop.create_future()
-        return await waiting[mission]
+        future = loop.create_future()
+        waiting[future] = mission
+        return await future
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
-        waiting = {mission: future for mission, future in self._waiting.pop(loop).items() if not future.done()}
+        waiting = {future: mission for future, mission in self._waiting.pop(loop).items() if not future.done()}
         if waiting:
             task = loop.create_task(self._read(waiting), name="look how missions stand")
             self._reading.add(task)
@@ -55,17 +56,17 @@ class Rounds:
 
     async def _read(self, waiting: Waiting) -> None:
         def op(connection: Connection) -> dict[str, Sequence[Any]]:
-            return self._store.standings(connection, list(waiting))
+            return self._store.standings(connection, list(set(waiting.values())))
 
         try:
             found = await self._storage.read(op)
         except BaseException as error:
-            for future in waiting.values():
+            for future in waiting:
                 if not future.done():
                     future.cancel() if isinstance(error, asyncio.CancelledError) else future.set_exception(error)
             if not isinstance(error, Exception):
                 raise
             return
-        for mission, future in waiting.items():
+        for future, mission in waiting.items():
             if not future.done():
                 future.set_result(found.get(mission))

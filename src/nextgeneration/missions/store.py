@@ -249,7 +249,7 @@ class MissionStore:
 
         An answer is taken although the mission is being cancelled: what happened is recorded.
         """
-        known = remembered(connection, "missions")
+        known: dict[str, list[Any]] = remembered(connection, "missions")
         standing = known.get(mission)
         if standing is None:
             found = self._STANDING.look(connection, (mission,))

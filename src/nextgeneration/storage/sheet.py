@@ -144,7 +144,7 @@ class Sheet:
         """Write what stands on the sheet.
 
         Raises:
-            Unfit: one of its rows does not fit; with ``apart``, what is wrong with it.
+            Unfit: one of its rows does not fit, or is no row at all; with ``apart``, what is wrong with it.
         """
         if not self.lines:
             return
@@ -153,6 +153,17 @@ class Sheet:
             for line in sorted(lines, key=lambda line: line[0].rank):
                 self._single(*line)
             return
+        try:
+            self._by_statement(lines)
+        except BaseException as error:
+            if isinstance(error, Exception) and not isinstance(error, sqlite3.OperationalError):
+                raise Unfit from error
+            # No row's matter. Others' rows are lost with it: their operations fail, as when SQLite itself undoes all.
+            if self._driver.in_transaction:
+                self._driver.execute("ROLLBACK")
+            raise
+
+    def _by_statement(self, lines: Sequence[Line]) -> None:
         found: dict[Statement, list[tuple[Any, ...]]] = {}
         owed: set[Statement] = set()
         for statement, values, refused in lines:
@@ -169,16 +180,10 @@ class Sheet:
         """Write all rows of one statement; with ``owed`` each must be there to be changed."""
         if statement.key and len(rows) > 1:
             rows = _added_up(rows, -statement.key)
-        try:
-            if len(rows) == 1:
-                cursor = self._driver.execute(statement.sql, rows[0])
-            else:
-                cursor = self._driver.executemany(statement.sql, rows)
-        except sqlite3.OperationalError:
-            # The disk or the file, and no row of anybody's.
-            raise
-        except Exception as error:
-            raise Unfit from error
+        if len(rows) == 1:
+            cursor = self._driver.execute(statement.sql, rows[0])
+        else:
+            cursor = self._driver.executemany(statement.sql, rows)
         if owed and cursor.rowcount != len(rows):
             raise Unfit
 

@@ -137,15 +137,15 @@ class Transactions:
             False when nothing was done because one does.
         """
         try:
-            if not self._begun():
-                if not wait:
-                    return False
-                self._begin()
+            if not self._begun(wait=wait):
+                return False
             try:
                 done = self._together(jobs)
             except Unfit:
-                self._driver.execute("ROLLBACK")
-                self._begin()
+                if self._driver.in_transaction:
+                    self._driver.execute("ROLLBACK")
+                if not self._begun(wait=wait):
+                    return False
                 done = self._together(jobs, apart=True)
             if self._driver.in_transaction:
                 self._driver.execute("COMMIT")
@@ -195,14 +195,16 @@ class Transactions:
             sheet.write()
         return done
 
-    def _begun(self) -> bool:
-        """Begin unless another process writes."""
+    def _begun(self, *, wait: bool) -> bool:
+        """Begin; when another process writes, after it or not at all."""
         try:
             self._driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if isinstance(named(error), StorageBusy):
-                return False
-            raise
+            if not isinstance(named(error), StorageBusy):
+                raise
+            if wait:
+                self._begin()
+            return wait
         return True
 
     def _begin(self) -> None:
@@ -210,7 +212,7 @@ class Transactions:
         deadline = time.monotonic() + self._busy_seconds
         self._driver.execute(f"PRAGMA busy_timeout={int(self._busy_seconds * 1000)}")
         try:
-            while not self._begun():
+            while not self._begun(wait=False):
                 # The driver has waited already; several processes on one file can starve one of them.
                 if time.monotonic() > deadline:
                     raise StorageBusy(seconds=round(self._busy_seconds))

@@ -27,6 +27,7 @@ from nextgeneration.missions.errors import (
     StateExposed,
 )
 from nextgeneration.missions.holders import Holder, is_alive, is_dead, this_process
+from nextgeneration.missions.leases import Draft
 from nextgeneration.missions.schema import MissionBudget, MissionOptions, MissionRequest, TaskRecord
 from nextgeneration.missions.service import Missions
 from nextgeneration.settings.missions import MissionSettings
@@ -313,6 +314,23 @@ async def test_keeping_a_lost_lease_ends(storage, monkeypatch):
     assert isinstance(claim.lost, LeaseLost)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+async def test_of_two_claims_of_one_process_the_lost_one_ends_and_the_other_is_renewed(storage, monkeypatch, first):
+    monkeypatch.setattr("nextgeneration.missions.shared.POLL_SECONDS", 0.01)
+    missions = Missions(storage, MissionSettings(lease_seconds=0.09))
+    mission = await missions.accept(REQUEST)
+    lost = await missions.claim(mission.id)
+    await asyncio.sleep(0.1)  # as a machine that slept
+    claims = [lost, await missions.claim(mission.id)]
+    keepers = [asyncio.create_task(claim.keep()) for claim in (claims[first], claims[1 - first])]
+    await asyncio.sleep(0.3)
+    assert isinstance(lost.lost, LeaseLost)
+    with pytest.raises(MissionHeld):
+        await Missions(storage).claim(mission.id)
+    await missions.cancel(mission.id, "human:ada")
+    await asyncio.wait_for(asyncio.gather(*keepers), 5)
+
+
 async def test_the_missions_of_a_process_are_looked_at_with_one_read(storage, monkeypatch):
     monkeypatch.setattr("nextgeneration.missions.shared.POLL_SECONDS", 0.05)
     missions = Missions(storage)
@@ -430,6 +448,23 @@ async def test_a_failing_hand_over_keeps_its_riders_too(bench):
     assert [event.type for event in await bench.events()][-2:] == ["task.ended", "mission.ended"]
 
 
+async def test_one_claim_that_cannot_write_what_should_be_on_disk_soon_keeps_no_other_from_it(missions):
+    claims = [await missions.claim((await missions.accept(REQUEST)).id) for _ in range(2)]
+    claims[0].ride(Draft("task.noted", {"what": object()}), soon=True)
+    claims[1].ride(Draft("task.noted"), soon=True)
+    await asyncio.sleep(0.05)
+    assert (await missions.journal(claims[1].id))[-1].type == "task.noted"
+
+
+async def test_what_should_be_on_disk_soon_is_let_go_with_a_storage_that_was_closed(missions, storage):
+    claim, failures = await missions.claim((await missions.accept(REQUEST)).id), []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context))
+    claim.ride(Draft("task.noted"), soon=True)
+    storage.close()
+    await asyncio.sleep(0.05)
+    assert failures == []
+
+
 # -- cancelling --------------------------------------------------------------------------------------------------------
 
 
@@ -485,6 +520,25 @@ async def test_cancelled_stays_cancelled_when_its_worker_dies(missions, storage,
             await missions.cancel(mission.id, "human:eve")
         ended = await missions.get(mission.id)
         assert (ended.status, ended.cancelled_by) == ("cancelled", "human:ada")
+
+
+async def test_a_cancelled_mission_that_is_left_in_a_group_that_is_run_again_ends_once(tmp_path, clock):
+    storage = Storage.open(f"sqlite:///{tmp_path}/home/nextgen.db")
+    missions, elsewhere = Missions(storage, clock=clock), Missions(storage, clock=clock)
+    claims = [await missions.claim((await missions.accept(REQUEST)).id) for _ in range(3)]
+    await elsewhere.cancel(claims[0].id, "human:ada")
+    claims[0].event_nowait("task.noted")
+
+    def misfit(connection):
+        missions._shared.missions.append(connection, [(claims[2].id, 1, "local", "", "again", None, "")])
+
+    ended = claims[1].end("done", {"x": 1})
+    answers = await asyncio.gather(claims[0].release(), storage.write(misfit), ended, return_exceptions=True)
+    assert [type(each).__name__ for each in answers] == ["NoneType", "RecordDamaged", "MissionStatus"]
+    events = await missions.journal(claims[0].id)
+    assert [event.type for event in events][2:] == ["mission.cancelled", "task.noted", "mission.ended"]
+    assert [event.seq for event in events] == [1, 2, 3, 4, 5]
+    storage.close()
 
 
 # -- plans, revisions, tasks -------------------------------------------------------------------------------------------

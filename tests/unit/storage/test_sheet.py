@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import sqlite3
+import time
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from nextgeneration.credits.service import Credits
 from nextgeneration.kernel.errors import NGError
 from nextgeneration.storage import sheet as sheets
 from nextgeneration.storage.database import Storage
-from nextgeneration.storage.errors import StorageFull
+from nextgeneration.storage.errors import StorageFull, WriteFailed
 from nextgeneration.storage.prepared import Prepared
 from nextgeneration.storage.sheet import SHEET, remembered
 
@@ -161,11 +162,54 @@ async def test_a_row_that_does_not_fit_is_found_before_a_statement_that_is_run_a
     assert [row[0] for row in kept(storage)] == [1, 2]
 
 
-async def test_a_value_that_the_database_cannot_hold_is_its_own_operations_matter(storage):
-    huge = add(2**70)
-    answers = await together(storage, add(1), huge, add(3, "\ud800"), add(4))
-    assert [type(each) for each in answers] == [type(None), OverflowError, UnicodeEncodeError, type(None)]
-    assert [row[0] for row in kept(storage)] == [1, 4]
+@pytest.mark.parametrize("look", [False, True], ids=["at the end", "before a statement of another"])
+async def test_a_row_that_is_none_is_its_own_operations_matter(storage, look):
+    """What cannot even be bound is found when the others' rows are written."""
+    others = [lambda c: ONE.first(c, {"t_n": 1})] if look else []
+    answers = await together(storage, add(1), add(2, "\ud800"), more(1, 2**70), *others, add(3))
+    assert [type(each) for each in answers if isinstance(each, Exception)] == [UnicodeEncodeError, OverflowError]
+    assert [row[0] for row in kept(storage)] == [1, 3]
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("interrupted"), BaseException("a signal")])
+async def test_whose_rows_are_lost_with_anothers_statement_hears_of_it(fast, monkeypatch, error):
+    real = sheets.Sheet._all
+
+    def interrupted(self, statement, rows, **how):
+        monkeypatch.undo()
+        real(self, statement, rows[:1], **how)
+        raise error
+
+    monkeypatch.setattr(sheets.Sheet, "_all", interrupted)
+    answers = await together(fast, add(1), add(2), lambda c: ONE.first(c, {"t_n": 1}), add(3))
+    told = WriteFailed if isinstance(error, sqlite3.Error) else type(error)
+    assert [type(each) for each in answers] == [WriteFailed, WriteFailed, told, type(None)]
+    assert [row[0] for row in kept(fast)] == [3]
+
+
+async def test_a_group_that_is_run_again_keeps_no_loop_waiting_for_another_process(fast, monkeypatch):
+    other = sqlite3.connect(fast.path, isolation_level=None, check_same_thread=False)
+    begun, calls, gaps = fast._writer._begun, [], []
+
+    def overtaken(**how):
+        calls.append(how)
+        if len(calls) == 2:
+            other.execute("BEGIN IMMEDIATE")
+        return begun(**how)
+
+    async def pulse():
+        for _ in range(30):
+            before = time.perf_counter()
+            await asyncio.sleep(0.01)
+            gaps.append(time.perf_counter() - before)
+        other.execute("ROLLBACK")
+
+    await together(fast, add(1))
+    monkeypatch.setattr(fast._writer, "_begun", overtaken)
+    (answers, _) = await asyncio.gather(together(fast, add(2), add(1)), pulse())
+    other.close()
+    assert [type(each) for each in answers] == [type(None), Refused]
+    assert max(gaps) < 0.2
 
 
 async def test_there_need_not_be_a_row_when_nobody_says_what_is_wrong_without_it(storage):
@@ -272,10 +316,11 @@ EXPECTED = (NGError, RuntimeError)
 SCOPES = st.builds(
     Scopes, user=st.sampled_from("ab"), mission=st.sampled_from("mn"), task=st.sampled_from(("t", "t/1"))
 )
+HOURS = st.sampled_from((AT, "2026-11-21T15:00:00.000000Z"))
 MOVES = st.one_of(
-    st.tuples(st.just("hold"), SCOPES, st.integers(1, 60), st.none() | st.integers(0, 150)),
+    st.tuples(st.just("hold"), SCOPES, st.integers(1, 60), st.none() | st.integers(0, 150), HOURS),
     st.tuples(st.just("settle"), st.integers(0, 12), st.integers(0, 70), st.sampled_from(list(HoldStatus)[1:])),
-    st.tuples(st.just("fail"), SCOPES, st.integers(1, 60)),
+    st.tuples(st.just("fail"), SCOPES, st.integers(1, 60), st.none(), HOURS),
     st.tuples(st.just("limit"), st.sampled_from("ab*"), st.integers(0, 200)),
     st.tuples(st.just("clear")),
 )
@@ -293,11 +338,11 @@ class Books:
     def op(self, move):
         kind, *about = move
         if kind in ("hold", "fail"):
-            scopes, amount, *budget = about
+            scopes, amount, budget, at = about
             self.holds += kind == "hold"
-            limits = (Limit("mission", scopes.mission, budget[0]),) if budget and budget[0] is not None else ()
+            limits = () if budget is None else (Limit("mission", scopes.mission, budget),)
             scopes = scopes._replace(tenant=self.tenant)
-            hold = Hold(f"h{self.holds if kind == 'hold' else 'x'}", amount, scopes, 1, AT, limits)
+            hold = Hold(f"h{self.holds if kind == 'hold' else 'x'}", amount, scopes, 1, at, limits)
             return self.failing(hold) if kind == "fail" else lambda c: bool(self.ledger.hold(c, hold))
         if kind == "settle":
             number, amount, status = about
@@ -353,3 +398,37 @@ def test_a_ledger_that_writes_in_groups_and_remembers_answers_as_one_that_does_n
         assert await grouped.storage.read(lambda c: verify(c, grouped.tenant)) == []
 
     asyncio.run(both_ways())
+
+
+async def test_a_balance_that_one_hour_begins_to_keep_moves_with_a_settlement_of_another(two):
+    storage, tenant = two[0], "across hours"
+    ledger, before = Ledger(), AT.replace("14:30", "13:59")
+
+    def hold(name, user, at):
+        return lambda c: ledger.hold(c, Hold(name, 40, Scopes(tenant, user=user), 1, at))
+
+    def settle(name):
+        return lambda c: ledger.settle(c, name, 10, at=AT, tenant=tenant)
+
+    await together(storage, hold("h1", "a", before), hold("h2", "b", before))
+    await Credits(storage, tenant=tenant).set_limit(Limit("user", "a", 100), by="human:ada")
+    await together(storage, settle("h2"), hold("h3", "a", AT), settle("h1"))
+    assert await storage.read(lambda c: verify(c, tenant)) == []
+
+
+async def test_what_is_remembered_of_the_books_is_bounded_too(fast, monkeypatch):
+    monkeypatch.setattr(sheets, "REMEMBERED", 50)
+    ledger, most = Ledger(), 0
+
+    def call(name):
+        def op(connection):
+            ledger.hold(connection, Hold(name, 40, Scopes(), 1, AT))
+            ledger.settle(connection, name, 10, at=AT)
+            (desk,) = remembered(connection, "credit").values()
+            return len(desk.holds)
+
+        return op
+
+    for number in range(100):
+        most = max(most, await fast.write(call(f"h{number}")))
+    assert 20 < most <= 51
