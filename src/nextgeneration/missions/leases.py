@@ -231,15 +231,22 @@ class Lease(Tenure):
     def _flush_soon(self) -> None:
         """No transaction came: make one for what should be on disk soon."""
         if self._riders.soon and not self.over:
-            # No task of its own: one that has not begun would be lost with a loop that ends.
-            self._flushing = asyncio.ensure_future(self._transaction())
-            self._flushing.add_done_callback(self._flushed)
+            try:
+                # No task of its own: one that has not begun would be lost with a loop that ends.
+                self._flushing = asyncio.ensure_future(self._transaction())
+            except NGError as error:
+                self._unflushed(error)
+            else:
+                self._flushing.add_done_callback(self._flushed)
 
     def _flushed(self, flushing: asyncio.Future[int]) -> None:
         error = None if flushing.cancelled() else flushing.exception()
         if error is not None:
-            # Whoever writes next meets it too, and says so.
-            logger.log(logging.DEBUG if isinstance(error, NGError) else logging.ERROR, "%s: %s", self.id, error)
+            self._unflushed(error)
+
+    def _unflushed(self, error: BaseException) -> None:
+        # Whoever writes next meets it too, and says so.
+        logger.log(logging.DEBUG if isinstance(error, NGError) else logging.ERROR, "%s: %s", self.id, error)
 
     def _append(self, connection: Connection, rows: Sequence[Noted], changes: Sequence[Change], length: int) -> None:
         numbered = [(self.id, place, *row) for place, row in enumerate(rows, length - len(rows) + 1)]
