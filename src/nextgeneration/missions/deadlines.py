@@ -12,16 +12,17 @@ from types import TracebackType
 
 
 class Deadlines:
-    """The limits that run. Used from one event loop.
+    """The limits that run. Used from one event loop at a time.
 
     The timer is set for the earliest of them and stays when that one has ended in time: when it rings it is set for
     the next.
     """
 
-    __slots__ = ("_timer", "rings", "running")
+    __slots__ = ("_timer", "loop", "rings", "running")
 
     def __init__(self) -> None:
         self.running: set[Deadline] = set()
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.rings = inf
         self._timer: asyncio.Handle | None = None
 
@@ -33,10 +34,16 @@ class Deadlines:
         """Set the timer."""
         if self._timer is not None:
             self._timer.cancel()
-        self.rings = rings
+        self.rings, self.loop = rings, loop
         # One that is over already comes before whatever its block does first, as with ``asyncio.timeout``.
         over = rings <= loop.time()
         self._timer = loop.call_soon(self._ring, loop) if over else loop.call_at(rings, self._ring, loop)
+
+    def rest(self) -> None:
+        """Take the timer out of the loop when no limit runs: it would stay there as long as a call may take."""
+        if self._timer is not None and not self.running:
+            self._timer.cancel()
+            self._timer, self.rings = None, inf
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         # The loop calls within its clock's resolution, which may be a moment early.
@@ -71,7 +78,7 @@ class Deadline:
         self._task, self._cancelling = task, task.cancelling()
         self.ends = loop.time() + self._seconds
         deadlines.running.add(self)
-        if self.ends < deadlines.rings:
+        if self.ends < deadlines.rings or loop is not deadlines.loop:
             deadlines.set(self.ends, loop)
         return self
 

@@ -356,6 +356,7 @@ class Lease(Tenure):
             ended_at=at if status.ended else None,
         )
         self.lost = MissionEnded(mission=self.id, status=status.value)
+        self.deadlines.rest()
         self._shared.live.pop(self.id, None)
 
 

@@ -79,26 +79,26 @@ class Waves:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[asyncio.AbstractEventLoop, deque[asyncio.Future[None]]] = {}
 
     async def turn(self) -> None:
         """Wait for a wave; of one who comes alone that is the next turn of the loop."""
         loop = asyncio.get_running_loop()
-        turn = loop.create_future()
-        self._waiting.append(turn)
-        if len(self._waiting) == 1:
+        waiting = self._waiting.get(loop)
+        if waiting is None:
+            waiting = self._waiting[loop] = deque()
             loop.call_soon(self._next, loop)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            raise
+        turn = loop.create_future()
+        waiting.append(turn)
+        await turn
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        for _ in range(min(len(self._waiting), max(WAVE, len(self._waiting) // WAVES))):
-            turn = self._waiting.popleft()
+        waiting = self._waiting[loop]
+        for _ in range(min(len(waiting), max(WAVE, len(waiting) // WAVES))):
+            turn = waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
-        if self._waiting:
+        if waiting:
             loop.call_soon(self._next, loop)
+        else:
+            del self._waiting[loop]

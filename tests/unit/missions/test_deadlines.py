@@ -189,3 +189,33 @@ async def test_a_timer_that_rings_for_nobody_is_not_set_again(monkeypatch):
     assert len(set_at) == 1, "only that sleep's own"
     with pytest.raises(TimeoutError), deadlines.after(0.01):
         await asyncio.sleep(LONG)
+
+
+def test_a_limit_ends_its_block_also_after_a_loop_in_which_the_timer_never_rang():
+    deadlines = Deadlines()
+
+    async def in_time():
+        with deadlines.after(0.02):
+            pass
+
+    async def too_long():
+        async with asyncio.timeout(5) as help_:
+            with pytest.raises(TimeoutError), deadlines.after(0.03):
+                await asyncio.sleep(LONG)
+        assert not help_.expired()
+
+    asyncio.run(in_time())
+    asyncio.run(too_long())
+
+
+async def test_a_timer_that_nobody_needs_any_more_is_taken_out_of_the_loop(monkeypatch):
+    deadlines, loop = Deadlines(), asyncio.get_running_loop()
+    timers, call_at = [], loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda *about, **more: timers.append(call_at(*about, **more)) or timers[-1])
+    with deadlines.after(LONG):
+        deadlines.rest()
+        assert not timers[0].cancelled(), "somebody needs it"
+    deadlines.rest()
+    assert timers[0].cancelled()
+    with pytest.raises(TimeoutError), deadlines.after(0.01):
+        await asyncio.sleep(LONG)

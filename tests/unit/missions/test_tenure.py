@@ -1,5 +1,6 @@
 """A call is made only while its worker certainly still has the mission."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -103,3 +104,16 @@ async def test_a_lease_that_is_not_over_costs_no_write(bench):
     storage.write = lambda op: writes.append(op) or write(op)
     await bench.claim.secure()
     assert writes == []
+
+
+async def test_a_mission_that_ended_leaves_no_timer_behind(bench, monkeypatch):
+    """A limit is long, and a worker ends many missions meanwhile."""
+    loop = asyncio.get_running_loop()
+    timers, call_at = [], loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda *about, **more: timers.append(call_at(*about, **more)) or timers[-1])
+    bench.tool("look")
+    await bench.start()
+    await bench.task().call("look", {})
+    assert any(not timer.cancelled() and timer.when() > loop.time() + 1 for timer in timers)
+    await bench.claim.end("done", {})
+    assert not [timer for timer in timers if not timer.cancelled() and timer.when() > loop.time() + 1]

@@ -123,3 +123,14 @@ async def test_who_is_cancelled_while_it_waits_for_its_wave_holds_up_nobody():
     assert all(task.cancelled() for task in tasks[:-1])
     # Nothing of them is left that somebody who comes later would wait behind.
     await asyncio.wait_for(waves.turn(), 5)
+
+
+def test_a_loop_that_ended_with_somebody_waiting_holds_up_nobody_in_another():
+    waves, loop = Waves(), asyncio.new_event_loop()
+    loop.set_exception_handler(lambda _loop, _about: None)  # it would say that a task was left
+    left = loop.create_task(waves.turn())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    assert not left.done()
+    asyncio.run(asyncio.wait_for(waves.turn(), 5))
