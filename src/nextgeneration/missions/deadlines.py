@@ -34,9 +34,10 @@ class Deadlines:
         """Set the timer."""
         if self._timer is not None:
             self._timer.cancel()
-        self.rings, self.loop = rings, loop
-        # One that is over already comes before whatever its block does first, as with ``asyncio.timeout``.
+        # One that is over already comes before whatever its block does first, as with ``asyncio.timeout``, and stays
+        # where it is when others come that are over as well.
         over = rings <= loop.time()
+        self.rings, self.loop = -inf if over else rings, loop
         self._timer = loop.call_soon(self._ring, loop) if over else loop.call_at(rings, self._ring, loop)
 
     def rest(self) -> None:

@@ -72,12 +72,11 @@ class ScriptedGateway:
 
     def __init__(self, *models: ModelClient | ScriptedCandidate) -> None:
         self.models = tuple(m if isinstance(m, ScriptedCandidate) else ScriptedCandidate(m) for m in models)
-        self._choice = ScriptedChoice(self.models)
 
     def candidates(self, wish: Wish, request: ModelRequest | None = None) -> ScriptedChoice:
         """All of them, those that are preferred first."""
         if not wish.prefer:
-            return self._choice
+            return ScriptedChoice(self.models)
         order = {name: place for place, name in enumerate(wish.prefer)}
         return ScriptedChoice(tuple(sorted(self.models, key=lambda m: order.get(m.name, len(order)))))
 

@@ -162,6 +162,19 @@ async def test_each_of_many_ends_at_its_own_time_whichever_began_first():
     assert (len(ended), ended) == (5, sorted(ended))
 
 
+async def test_limits_that_were_over_before_they_began_end_their_blocks_whichever_was_over_first():
+    deadlines, ran = Deadlines(), []
+
+    async def works(seconds):
+        with deadlines.after(seconds):
+            await asyncio.sleep(0)
+            ran.append(seconds)
+
+    ended = await asyncio.gather(*(works(seconds) for seconds in (0, -1, -2, 0)), return_exceptions=True)
+    assert [type(error) for error in ended] == [TimeoutError] * 4
+    assert not ran
+
+
 async def test_calls_that_end_in_time_share_one_timer(monkeypatch):
     deadlines, loop = Deadlines(), asyncio.get_running_loop()
     set_at, call_at = [], loop.call_at
