@@ -1,4 +1,7 @@
-"""One contract for the stores of missions: on a file and in memory, with statements on the driver and through Core."""
+"""One contract for the stores of missions: on a file and in memory, with statements on the driver and through Core.
+
+And with every group run twice: an operation must leave nothing behind but what it writes.
+"""
 
 import pytest
 
@@ -13,16 +16,31 @@ from nextgeneration.missions.service import Missions
 from nextgeneration.missions.store import ApprovalStore, EffectStore, MissionStore
 from nextgeneration.storage.database import Storage
 from nextgeneration.storage.errors import RecordDamaged
+from nextgeneration.storage.sheet import Unfit
 from nextgeneration.testing.clock import ManualClock
 from nextgeneration.testing.tools import FakeTool
 
 
-@pytest.fixture(params=["file", "file through Core", "memory", "memory through Core"])
+@pytest.fixture(params=["file", "file, run twice", "file through Core", "memory", "memory through Core"])
 def storage(request, tmp_path):
     url = f"sqlite:///{tmp_path}/home/nextgen.db" if request.param.startswith("file") else "sqlite://"
     storage = Storage.open(url, prepared="Core" not in request.param)
+    if "twice" in request.param:
+        storage._writer._together = twice(storage._writer._together)
     yield storage
     storage.close()
+
+
+def twice(together):
+    """Groups as when a row did not fit."""
+
+    def run(jobs, *, apart=False):
+        done = together(jobs, apart=apart)
+        if not apart:
+            raise Unfit
+        return done
+
+    return run
 
 
 @pytest.fixture
@@ -242,6 +260,16 @@ async def test_a_whole_mission_through_crash_question_and_answer(missions, clock
     journal = await missions.journal(mission)
     assert [event.seq for event in journal] == list(range(1, len(journal) + 1))
     assert await missions.integrity() == []
+
+
+async def test_a_mission_that_was_being_cancelled_is_left_as_such(missions, storage):
+    mission = await accepted(missions)
+    claim = await missions.claim(mission.id)
+    await Missions(storage, clock=missions._shared.clock, holder="far.2:boot:1:1").cancel(mission.id, "human:ada")
+    await claim.release()
+    events = await missions.journal(mission.id)
+    assert [(event.seq, event.type) for event in events[2:]] == [(3, "mission.cancelled"), (4, "mission.ended")]
+    assert (await missions.get(mission.id)).status == "cancelled"
 
 
 async def test_budgets_hold_in_one_statement(missions, tmp_path):

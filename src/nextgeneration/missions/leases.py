@@ -306,24 +306,22 @@ class Lease(Tenure):
         def op(connection: Connection) -> _Left | None:
             if unless_decided and shared.approvals.open(connection, unless_decided, at) < len(unless_decided):
                 return None
-            left = shared.missions.leave(connection, values)
-            if left is None:
+            found = shared.missions.leave(connection, values)
+            if found is None:
                 raise _refusal(self, shared.missions.standing(connection, self.id))
-            length, left_as, by = left
-            events, noted = drafts, rows
-            if left_as != status.value:
-                events, noted = self._end_cancelled(drafts, rows, by, replaces=kind is not None)
-                if kind is None:
-                    length = shared.missions.wake(connection, self.id) or length
-            self._append(connection, noted, riders.changes, length)
+            length, left_as, by = found
+            left = _Left(MissionStatus(left_as), length, drafts, rows)
+            if left.status is not status:
+                left = self._end_cancelled(connection, left, by, replaces=kind is not None)
+            self._append(connection, left.rows, riders.changes, left.length)
             if report is not None:
                 shared.missions.save(connection, shared.tenant, self.id, "report", report)
-            if MissionStatus(left_as).ended:
+            if left.status.ended:
                 shared.approvals.void(connection, self.id)
             if self.holds:
                 # Calls that were cut off: what they cost is not known, so all they could is charged.
                 shared.ledger.charge_dead(connection, self.id, self.attempt + 1, at, tenant=shared.tenant)
-            return _Left(MissionStatus(left_as), length, events, noted)
+            return left
 
         def given_back(left: _Left | None) -> None:
             if left is None:
@@ -334,16 +332,16 @@ class Lease(Tenure):
             self._left(left.status, left.length, at, reason)
             self._publish(left.drafts, left.rows, left.length)
 
-        unwritten = functools.partial(self._unwritten, riders)
-        return await self._shared.storage.write_whole(op, given_back, unwritten) is not None
+        return await shared.storage.write_whole(op, given_back, functools.partial(self._unwritten, riders)) is not None
 
-    def _end_cancelled(
-        self, drafts: list[Draft], rows: list[Noted], by: str, *, replaces: bool
-    ) -> tuple[list[Draft], list[Noted]]:
-        """The events of a mission that was being cancelled: its end in place of the one meant or as one more."""
+    def _end_cancelled(self, connection: Connection, left: _Left, by: str, *, replaces: bool) -> _Left:
+        """The last event of a mission that was being cancelled, in place of the one meant or as one more."""
         last = Draft("mission.ended", {"status": MissionStatus.CANCELLED.value, "by": by})
-        kept = len(drafts) - replaces
-        return [*drafts[:kept], last], [*rows[:kept], *self._rows([last])]
+        kept, length = len(left.drafts) - replaces, left.length
+        if not replaces:
+            length = self._shared.missions.wake(connection, self.id) or length
+        drafts, rows = [*left.drafts[:kept], last], [*left.rows[:kept], *self._rows([last])]
+        return left._replace(length=length, drafts=drafts, rows=rows)
 
     def _left(self, status: MissionStatus, length: int, at: str, reason: str) -> None:
         self.mission = replace(

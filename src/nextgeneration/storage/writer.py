@@ -142,8 +142,7 @@ class Transactions:
             try:
                 done = self._together(jobs)
             except Unfit:
-                if self._driver.in_transaction:
-                    self._driver.execute("ROLLBACK")
+                self._abandon()
                 if not self._begun(wait=wait):
                     return False
                 done = self._together(jobs, apart=True)

@@ -206,9 +206,12 @@ async def test_a_group_that_is_run_again_keeps_no_loop_waiting_for_another_proce
 
     await together(fast, add(1))
     monkeypatch.setattr(fast._writer, "_begun", overtaken)
-    (answers, _) = await asyncio.gather(together(fast, add(2), add(1)), pulse())
+    seen = []
+    noted = both(lambda c: seen.append(dict(remembered(c, "t"))), remember, add(2))
+    (answers, _) = await asyncio.gather(together(fast, noted, add(1)), pulse())
     other.close()
     assert [type(each) for each in answers] == [type(None), Refused]
+    assert seen == [{}] * 3, "it is not remembered what was undone"
     assert max(gaps) < 0.2
 
 
