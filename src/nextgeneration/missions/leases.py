@@ -90,6 +90,8 @@ class Lease(Tenure):
         super().__init__(shared, mission)
         self._riders = _Riders()
         self._flushing: asyncio.Future[int] | None = None
+        self._aboard: dict[str | None, asyncio.Future[int]] = {}
+        """By task, the transaction of another one that what it did last rides with."""
 
     # -- the lease ---------------------------------------------------------------------------------------------------
 
@@ -187,6 +189,11 @@ class Lease(Tenure):
             OverBudget: nothing was written; the budget of calls is used up.
             StorageError: nothing was written.
         """
+        for draft in () if answer else drafts:
+            aboard = self._aboard.get(draft.task)
+            if aboard is not None:
+                # Were that refused, what its task did before would be written after this.
+                await asyncio.wait({aboard})
         await self._transaction(drafts, change, calls, answer=answer, then=then)
 
     def _transaction(
@@ -221,7 +228,16 @@ class Lease(Tenure):
             if self._shared.bus.listening:
                 self._publish(events, rows, length)
 
-        return self._shared.storage.write_whole(op, written, functools.partial(self._unwritten, riders))
+        handed = self._shared.storage.write_whole(op, written, functools.partial(self._unwritten, riders))
+        others = {draft.task for draft in riders.drafts}.difference(draft.task for draft in drafts)
+        if others:
+            handed = asyncio.ensure_future(handed)
+            self._aboard.update(dict.fromkeys(others, handed))
+            handed.add_done_callback(self._ashore)
+        return handed
+
+    def _ashore(self, handed: asyncio.Future[int]) -> None:
+        self._aboard = {task: each for task, each in self._aboard.items() if each is not handed}
 
     def _unwritten(self, riders: _Riders, error: BaseException) -> None:
         """A transaction failed: what rode with it goes with the next one, if there may be one."""

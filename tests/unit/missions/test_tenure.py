@@ -6,7 +6,11 @@ from datetime import timedelta
 import pytest
 
 from nextgeneration.missions.effects import Policy
-from nextgeneration.missions.errors import LeaseLost, MissionCancelled
+from nextgeneration.missions.errors import LeaseLost, MissionCancelled, OverBudget
+from nextgeneration.missions.leases import Draft
+from nextgeneration.missions.schema import MissionRequest
+from nextgeneration.missions.service import Missions
+from nextgeneration.storage.database import Storage
 
 
 class Late:
@@ -117,3 +121,31 @@ async def test_a_mission_that_ended_leaves_no_timer_behind(bench, monkeypatch):
     assert any(not timer.cancelled() and timer.when() > loop.time() + 1 for timer in timers)
     await bench.claim.end("done", {})
     assert not [timer for timer in timers if not timer.cancelled() and timer.when() > loop.time() + 1]
+
+
+# -- what rides with a transaction -------------------------------------------------------------------------------------
+
+
+async def test_what_rode_with_another_tasks_refused_transaction_still_comes_before_what_follows_from_it(tmp_path):
+    """A crash between the two would lose an answer after which something was recorded."""
+    storage = Storage.open(f"sqlite:///{tmp_path}/home/nextgen.db")
+    missions = Missions(storage)
+    request = MissionRequest(goal="x", workspace=str(tmp_path / "project"))
+    claim = await missions.claim((await missions.accept(request)).id)
+
+    def refused(_connection):
+        raise OverBudget(scope="t1", limit=1, unit="tool_calls")
+
+    claim.ride(Draft("effect.outcome", {}, "t2"), soon=True)
+    answers = await asyncio.gather(
+        claim.commit(Draft("effect.intent", {}, "t1"), change=refused),
+        claim.commit(Draft("effect.intent", {}, "t2")),
+        claim.commit(Draft("effect.intent", {}, "t3")),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in answers] == [OverBudget, type(None), type(None)]
+    events = [(event.type, event.task) for event in (await missions.journal(claim.id))[2:]]
+    assert events.index(("effect.outcome", "t2")) < events.index(("effect.intent", "t2"))
+    assert sorted(events) == [("effect.intent", "t2"), ("effect.intent", "t3"), ("effect.outcome", "t2")]
+    assert claim._aboard == {}
+    storage.close()
