@@ -114,14 +114,14 @@ class Ledger:
         found = self._store.unsettled(connection, tenant, hold_id)
         if found is None:
             return self._earlier(connection, tenant, hold_id)
-        *names, attempt, held, held_at = found
+        held = found.amount
         charge = held if known is None else known
         closed = (status.value, charge, usage.input, usage.output, usage.cached, _beside(usage), at)
         self._store.settle(connection, tenant, hold_id, closed)
-        scopes = Scopes(tenant, *names)
-        settled = Settled(hold_id, status, scopes, attempt, held, charge, usage, held_at, at)
+        scopes = Scopes(tenant, found.user, found.agent, found.mission, found.task, found.model)
+        settled = Settled(hold_id, status, scopes, found.attempt, held, charge, usage, found.at, at)
         self._store.post(connection, (tenant, hold_id, "settle", held - charge, -held, charge, at))
-        where = touched(scopes, held_at)
+        where = touched(scopes, found.at)
         self._store.move(connection, tenant, self._store.view(connection, where), charge, -held)
         if settled.overrun:
             self._stop(connection, settled, where)

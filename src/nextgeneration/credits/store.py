@@ -114,19 +114,6 @@ class HoldRow(NamedTuple):
     settled_at: str | None
 
 
-class OpenHold(NamedTuple):
-    """What a hold says whose call is under way."""
-
-    user: str
-    agent: str
-    mission: str
-    task: str
-    model: str
-    attempt: int
-    amount: int
-    at: str
-
-
 class Balance:
     """What an account has spent and holds in one period, as of all that was put on the sheet."""
 
@@ -180,7 +167,7 @@ class Desk:
         self.kept: dict[str, dict[str, list[Balance]]] = {}
         self.views: dict[Touched, View] = {}
         self.viewed: dict[str, list[Touched]] = {}
-        self.holds: dict[str, OpenHold | None] = {}
+        self.holds: dict[str, HoldRow | None] = {}
 
 
 def _desk(connection: Connection, tenant: str) -> Desk:
@@ -284,12 +271,6 @@ class LedgerStore:
         )
     )
     _GET = Prepared(select(credit_holds).where(_H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id")))
-    _OPEN = Prepared(
-        select(_H.user, _H.agent, _H.mission, _H.task, _H.model, _H.attempt, _H.amount, _H.at).where(
-            _H.tenant == bindparam("c_tenant"), _H.id == bindparam("c_id"), _H.status == word(HELD)
-        )
-    )
-
     _SUMS: ClassVar = {(scope, bounded): _sums(scope, bounded=bounded) for scope in SCOPES for bounded in (False, True)}
     _KEEP = Prepared(insert(credit_balances), [column.name for column in credit_balances.columns])
 
@@ -372,8 +353,7 @@ class LedgerStore:
         """
         self._ADD.later(connection, row, _known_hold)
         if row.status == HELD:
-            about = OpenHold(row.user, row.agent, row.mission, row.task, row.model, row.attempt, row.amount, row.at)
-            _desk(connection, row.tenant).holds[row.id] = about
+            _desk(connection, row.tenant).holds[row.id] = row
 
     def post(self, connection: Connection, row: tuple[Any, ...]) -> None:
         """Insert a movement, ``tenant, hold_id, step, available, held, spent, at``."""
@@ -391,13 +371,14 @@ class LedgerStore:
         self._SETTLE.later(connection, (*closed, tenant, hold), _not_open)
         _desk(connection, tenant).holds[hold] = None
 
-    def unsettled(self, connection: Connection, tenant: str, hold: str) -> OpenHold | None:
+    def unsettled(self, connection: Connection, tenant: str, hold: str) -> HoldRow | None:
         """A hold that is open, or ``None``."""
         holds = _desk(connection, tenant).holds
         if hold in holds:
             return holds[hold]
-        rows = self._OPEN.look(connection, (tenant, hold))
-        return OpenHold(*rows[0]) if rows else None
+        rows = self._GET.look(connection, (tenant, hold))
+        found = HoldRow(*rows[0]) if rows else None
+        return found if found is not None and found.status == HELD else None
 
     def get(self, connection: Connection, tenant: str, hold: str) -> Row:
         """One hold, or ``None``."""
