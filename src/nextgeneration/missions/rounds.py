@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from nextgeneration.missions.soon import Soon
 from nextgeneration.missions.store import MissionStore
 from nextgeneration.storage.database import Connection, Storage
 
@@ -20,15 +21,12 @@ class Rounds:
         storage: where missions are.
         store: their SQL.
         seconds: the interval.
-
-    Attributes:
-        seconds: the interval.
     """
 
     def __init__(self, storage: Storage, store: MissionStore, seconds: float) -> None:
         self._storage = storage
         self._store = store
-        self.seconds = seconds
+        self._soon = Soon(seconds)
         self._waiting: dict[asyncio.AbstractEventLoop, Waiting] = {}
         self._reading: set[asyncio.Task[None]] = set()
 
@@ -39,15 +37,13 @@ class Rounds:
             StorageError: it could not be read.
         """
         loop = asyncio.get_running_loop()
-        waiting = self._waiting.get(loop)
-        if waiting is None:
-            waiting = self._waiting[loop] = {}
-            loop.call_later(self.seconds, self._ring, loop)
         future = loop.create_future()
-        waiting[future] = mission
+        self._waiting.setdefault(loop, {})[future] = mission
+        self._soon.add(self._look)
         return await future
 
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
         waiting = {future: mission for future, mission in self._waiting.pop(loop).items() if not future.done()}
         if waiting:
             task = loop.create_task(self._read(waiting), name="look how missions stand")
