@@ -68,6 +68,7 @@ class _Riders:
     drafts: list[Draft] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     follow: list[Then] = field(default_factory=list)
+    tasks: set[str | None] = field(default_factory=set)
     soon: bool = False
 
     def __bool__(self) -> bool:
@@ -79,6 +80,7 @@ class _Riders:
             self.drafts + later.drafts,
             self.changes + later.changes,
             self.follow + later.follow,
+            self.tasks | later.tasks,
             self.soon or later.soon,
         )
 
@@ -131,7 +133,13 @@ class Lease(Tenure):
         self.ride(Draft(kind, data or {}, task))
 
     def ride(
-        self, draft: Draft | None, change: Change | None = None, then: Then | None = None, *, soon: bool = False
+        self,
+        draft: Draft | None,
+        change: Change | None = None,
+        then: Then | None = None,
+        *,
+        task: str | None = None,
+        soon: bool = False,
     ) -> None:
         """Write an event, a change or both with the next transaction of this claim, whichever comes first.
 
@@ -141,9 +149,11 @@ class Lease(Tenure):
             draft: the event.
             change: the change.
             then: called once they are on disk.
+            task: whose a change without an event is.
             soon: make a transaction for it when none comes within ``SOON_SECONDS``.
         """
         riders = self._riders
+        riders.tasks.add(task if draft is None else draft.task)
         if draft is not None:
             riders.drafts.append(draft)
         if change is not None:
@@ -229,7 +239,7 @@ class Lease(Tenure):
                 self._publish(events, rows, length)
 
         handed = self._shared.storage.write_whole(op, written, functools.partial(self._unwritten, riders))
-        others = {draft.task for draft in riders.drafts}.difference(draft.task for draft in drafts)
+        others = riders.tasks.difference(draft.task for draft in drafts)
         if others:
             handed = asyncio.ensure_future(handed)
             self._aboard.update(dict.fromkeys(others, handed))

@@ -86,7 +86,7 @@ class Recording:
 
         if change is None:
             # Nothing was done outside: what the agent does because of it is written together with it.
-            claim.ride(None, write)
+            claim.ride(None, write, task=self.task)
             known()
         else:
             await claim.commit(change=write, then=known)

@@ -126,7 +126,8 @@ async def test_a_mission_that_ended_leaves_no_timer_behind(bench, monkeypatch):
 # -- what rides with a transaction -------------------------------------------------------------------------------------
 
 
-async def test_what_rode_with_another_tasks_refused_transaction_still_comes_before_what_follows_from_it(tmp_path):
+@pytest.mark.parametrize("told", [True, False], ids=["an outcome", "a recorded value"])
+async def test_what_rode_with_another_tasks_refused_transaction_still_comes_before_what_follows_from_it(tmp_path, told):
     """A crash between the two would lose an answer after which something was recorded."""
     storage = Storage.open(f"sqlite:///{tmp_path}/home/nextgen.db")
     missions = Missions(storage)
@@ -136,16 +137,21 @@ async def test_what_rode_with_another_tasks_refused_transaction_still_comes_befo
     def refused(_connection):
         raise OverBudget(scope="t1", limit=1, unit="tool_calls")
 
-    claim.ride(Draft("effect.outcome", {}, "t2"), soon=True)
+    written = []
+    rides = Draft("effect.outcome", {}, "t2") if told else None
+    claim.ride(rides, lambda _connection: written.append("before"), task="t2", soon=True)
     answers = await asyncio.gather(
         claim.commit(Draft("effect.intent", {}, "t1"), change=refused),
-        claim.commit(Draft("effect.intent", {}, "t2")),
+        claim.commit(Draft("effect.intent", {}, "t2"), change=lambda _connection: written.append("after")),
         claim.commit(Draft("effect.intent", {}, "t3")),
         return_exceptions=True,
     )
     assert [type(each) for each in answers] == [OverBudget, type(None), type(None)]
+    assert written[-2:] == ["before", "after"]
     events = [(event.type, event.task) for event in (await missions.journal(claim.id))[2:]]
-    assert events.index(("effect.outcome", "t2")) < events.index(("effect.intent", "t2"))
-    assert sorted(events) == [("effect.intent", "t2"), ("effect.intent", "t3"), ("effect.outcome", "t2")]
+    assert [event for event in events if event[1] == "t2"] == [("effect.outcome", "t2")] * told + [
+        ("effect.intent", "t2")
+    ]
+    assert ("effect.intent", "t1") not in events
     assert claim._aboard == {}
     storage.close()
