@@ -192,7 +192,8 @@ async def ask(approval: Approval, voice: Voice, current: Callable[[], Awaitable[
         current: the approval as it stands now: an answer given elsewhere ends the question.
 
     Returns:
-        The answer; no answer (end of input) is "later", which is a no for now.
+        The answer; no answer (end of input) is "later": the question stays open, and nothing is done before somebody
+        answers it.
     """
     for line in card_lines(approval, voice, voice.err):
         voice.note(line)

@@ -115,7 +115,8 @@ def _looped(voice: Voice, command: Callable[[], Coroutine[Any, Any, int]]) -> in
             if task is not None:
                 task.cancel()
 
-        # Where the loop takes no handlers (Windows) SIGTERM ends the process: nothing is lost then either.
+        # Where the loop takes no handlers (on Windows, or beside the main thread) SIGTERM ends the process: nothing is
+        # lost then either.
         with suppress(NotImplementedError, RuntimeError, ValueError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
         return await command()

@@ -17,9 +17,8 @@ from nextgeneration.missions.errors import (
     Parked,
     ToolFailed,
 )
-from nextgeneration.missions.leases import Draft
 from nextgeneration.security.permissions import PermissionRules
-from nextgeneration.storage.errors import StorageClosed, StorageFull
+from nextgeneration.storage.errors import StorageFull
 from nextgeneration.tools.errors import NetworkOff
 
 
@@ -495,23 +494,6 @@ async def test_what_a_reading_call_gave_is_written_soon_when_nothing_comes_next(
         while not [e for e in await bench.missions.journal(bench.claim.id) if e.type == "effect.outcome"]:
             await asyncio.sleep(0.05)
     keeper.cancel()
-
-
-async def test_what_cannot_be_handed_over_keeps_nobody_else_from_disk(bench, storage, monkeypatch):
-    """One timer rings for all missions of a process."""
-    await bench.start()
-    shared, refused, rung = bench.missions._shared, [], asyncio.Event()
-
-    def closed(*_):
-        refused.append(1)
-        raise StorageClosed
-
-    monkeypatch.setattr(storage, "write_whole", closed)
-    bench.claim.ride(Draft("one.more", {}), soon=True)
-    shared.soon.add(rung.set)
-    async with asyncio.timeout(5):
-        await rung.wait()
-    assert refused
 
 
 async def test_errors_of_the_door_survive_pickling():
